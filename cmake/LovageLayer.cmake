@@ -1,0 +1,62 @@
+# Warnings, sanitizers and include folders that every target of this project is built with.
+add_library(lovage_options INTERFACE)
+target_compile_features(lovage_options INTERFACE cxx_std_20)
+target_include_directories(lovage_options INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+target_compile_options(lovage_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  $<$<BOOL:${LOVAGE_WERROR}>:-Werror>)
+if(LOVAGE_SANITIZE)
+  target_compile_options(lovage_options INTERFACE
+    -fsanitize=${LOVAGE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(lovage_options INTERFACE -fsanitize=${LOVAGE_SANITIZE})
+endif()
+
+# lovage_layer(NAME SOURCES a.cpp ... LINK lib ...): one layer of docs/architecture.md, as objects.
+# tools/check_layers.py proves that its includes only point down.
+function(lovage_layer name)
+  cmake_parse_arguments(arg "" "" "SOURCES;LINK" ${ARGN})
+  add_library(lovage_layer_${name} OBJECT ${arg_SOURCES})
+  target_link_libraries(lovage_layer_${name} PRIVATE lovage_options ${arg_LINK})
+  target_include_directories(lovage_layer_${name} SYSTEM PRIVATE ${LOVAGE_EXPECTED_INCLUDE})
+  set_property(GLOBAL PROPERTY lovage_layer_${name}_link ${arg_LINK})
+endfunction()
+
+# lovage_library(NAME layer ...): one library made of layers.
+function(lovage_library name)
+  set(objects)
+  set(links)
+  foreach(layer ${ARGN})
+    list(APPEND objects $<TARGET_OBJECTS:lovage_layer_${layer}>)
+    get_property(link GLOBAL PROPERTY lovage_layer_${layer}_link)
+    list(APPEND links ${link})
+  endforeach()
+  list(REMOVE_DUPLICATES links)
+  add_library(lovage_${name} ${objects})
+  add_library(lovage::${name} ALIAS lovage_${name})
+  set_target_properties(lovage_${name} PROPERTIES
+    EXPORT_NAME ${name} VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE CXX)
+  target_compile_features(lovage_${name} PUBLIC cxx_std_20)
+  target_include_directories(lovage_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
+                                                   $<INSTALL_INTERFACE:include>)
+  target_link_libraries(lovage_${name} PRIVATE ${links} lovage_options_link)
+endfunction()
+
+# The sanitizer flags alone, for linking libraries.
+add_library(lovage_options_link INTERFACE)
+if(LOVAGE_SANITIZE)
+  target_link_options(lovage_options_link INTERFACE -fsanitize=${LOVAGE_SANITIZE})
+endif()
+
+# lovage_test(NAME SOURCES ... LABEL unit|component|interop|fault LINK ...): one GoogleTest program, one CTest test.
+function(lovage_test name)
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  target_include_directories(${name} SYSTEM PRIVATE ${LOVAGE_EXPECTED_INCLUDE})
+  target_link_libraries(${name} PRIVATE lovage_options lovage_worker lovage_client GTest::gmock_main ${arg_LINK})
+  add_test(NAME ${name} COMMAND ${name})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT})
+endfunction()

@@ -1,0 +1,100 @@
+// What a bound task sees of its own run: Celery's `self`.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <lovage/error.hpp>
+#include <lovage/value.hpp>
+
+namespace lovage {
+
+// The message that is being run. Celery: self.request.
+struct RequestInfo {
+  std::string id;
+  std::string task;
+  Array args;
+  Object kwargs;
+  std::int64_t retries = 0;
+  std::string root_id;
+  std::optional<std::string> parent_id;
+  std::optional<std::string> group_id;
+  std::optional<std::int64_t> group_index;
+  std::optional<std::string> eta;      // ISO 8601, as sent
+  std::optional<std::string> expires;  // ISO 8601, as sent
+  std::string origin;                  // "gen12119@host": who sent it
+  std::string reply_to;
+  std::string hostname;  // the worker's node name
+  std::string exchange;
+  std::string routing_key;
+  int priority = 0;
+  bool redelivered = false;
+  bool ignore_result = false;
+  bool is_eager = false;
+  Object headers;  // the sender's own headers
+};
+
+struct RetryOptions {
+  std::optional<std::chrono::milliseconds> countdown = {};  // default: the task's default_retry_delay
+  std::optional<std::chrono::system_clock::time_point> eta = {};
+  std::optional<int> max_retries = {};  // for this run; default: the task's
+  std::optional<Array> args = {};       // instead of the message's
+  std::optional<Object> kwargs = {};
+  std::string queue = {};  // default: the queue it came from
+  std::optional<int> priority = {};
+  std::optional<std::chrono::milliseconds> time_limit = {};
+  std::optional<std::chrono::milliseconds> soft_time_limit = {};
+  // Why, for the RETRY state and the log. Default: the exception that is being handled, if any.
+  std::string reason = {};
+};
+
+// The three signals. They are not std::exceptions, so that a task's own `catch (const std::exception&)`
+// does not swallow them. (A retry that `catch (...)` swallows is still a retry, with a warning.)
+struct Retry {};
+// Acknowledge the message and store nothing. Celery: Ignore.
+struct Ignore {};
+// Refuse the message: back to its queue's tail, or out. Needs late acknowledgement. Celery: Reject.
+struct Reject {
+  std::string reason = {};
+  bool requeue = false;
+};
+
+// Given to a task whose first parameter is Context&. Belongs to the running call: do not keep it.
+// All members may be called from the task's own thread only, but for soft_time_limit_exceeded.
+class Context {
+ public:
+  [[nodiscard]] const RequestInfo& request() const noexcept;
+  [[nodiscard]] const std::string& id() const noexcept { return request().id; }
+
+  // Stores a custom state with its meta ("PROGRESS", {{"done", 10}, {"total", 100}}). Does nothing
+  // for tasks whose result is ignored. Never replaces a ready state. Celery: self.update_state.
+  void update_state(std::string_view state, Value meta = {});
+
+  // Runs this task again later with the same id. Never returns: throws Retry, or, when max_retries
+  // are used up, the exception being handled, or MaxRetriesExceeded. Celery: self.retry.
+  [[noreturn]] void retry(const RetryOptions& options = {});
+
+  // Throws SoftTimeLimitExceeded when the soft time limit has passed. Call it inside long loops.
+  void check() const;
+  // Any thread; true once the soft time limit has passed.
+  [[nodiscard]] bool soft_time_limit_exceeded() const noexcept;
+
+  // The context of the task that this thread is running, or nullptr.
+  static Context* current() noexcept;
+
+  // What runs the task implements this; see src/app/invoke.hpp.
+  class State;
+  explicit Context(State& state) noexcept : state_(&state) {}
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+  [[nodiscard]] State& state() const noexcept { return *state_; }
+
+ private:
+  State* state_;
+};
+
+}  // namespace lovage

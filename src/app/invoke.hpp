@@ -1,0 +1,60 @@
+// Calls a task: the one wall that exceptions of user code hit. Pools and eager mode both come here.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <lovage/context.hpp>
+#include <lovage/value.hpp>
+
+#include "app/registry.hpp"
+#include "wire/result_meta.hpp"
+
+namespace lovage {
+
+// One run of one task, as its Context sees it. The pool (or eager mode) makes one per call.
+class Context::State {
+ public:
+  virtual ~State() = default;
+  virtual void update_state(std::string_view state, Value meta) = 0;
+
+  RequestInfo request;
+  const app::TaskDefinition* definition = nullptr;
+  std::atomic<bool> soft_limit_passed{false};  // set by the pool's watch, read by the task
+  std::optional<RetryOptions> retry_asked;     // set by Context::retry, also when the throw was swallowed
+  std::vector<std::string> children;           // ids of the tasks sent by the task
+};
+
+}  // namespace lovage
+
+namespace lovage::app {
+
+struct Returned {
+  Value value;
+};
+struct Raised {
+  wire::ExceptionInfo exception;
+  std::string traceback;
+  bool expected = false;  // one of the task's `throws`
+};
+struct RetryRaised {
+  RetryOptions options;          // countdown or eta filled in
+  wire::ExceptionInfo reason;
+  std::string message;           // "Retry in 2s: ConnectionError('upstream 1')"
+  std::string traceback;
+};
+using Invocation = std::variant<Returned, Raised, RetryRaised, Ignore, Reject>;
+
+// Runs the task on this thread, with Context::current() set. Autoretry, retry limits and the mapping of
+// C++ exceptions to the wire's names happen here. `random` is for the jitter of retries.
+Invocation invoke(const TaskDefinition& task, Context::State& state, std::uint64_t random) noexcept;
+
+// What a C++ exception is called on the wire: std::invalid_argument is ValueError of builtins, an
+// unknown type keeps its demangled name with module "cpp".
+wire::ExceptionInfo describe_exception(const std::exception_ptr& error);
+
+}  // namespace lovage::app

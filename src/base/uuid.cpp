@@ -1,0 +1,62 @@
+#include "base/uuid.hpp"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <stdexcept>
+
+namespace lovage {
+namespace {
+
+// The kernel's random bytes, fetched many at a time: one system call for 256 ids.
+class RandomBytes {
+ public:
+  void take(std::array<std::uint8_t, 16>& out) {
+    // A forked child has the parent's buffer: its bytes are spent.
+    if (position_ + out.size() > buffer_.size() || owner_ != ::getpid()) refill();
+    std::memcpy(out.data(), buffer_.data() + position_, out.size());
+    position_ += out.size();
+  }
+
+ private:
+  void refill() {
+    std::size_t filled = 0;
+    while (filled < buffer_.size()) {
+      const ssize_t n = ::getrandom(buffer_.data() + filled, buffer_.size() - filled, 0);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) throw std::runtime_error("getrandom failed: no source of random ids");
+      filled += static_cast<std::size_t>(n);
+    }
+    position_ = 0;
+    owner_ = ::getpid();
+  }
+
+  std::array<std::uint8_t, 4096> buffer_{};
+  std::size_t position_ = 4096;
+  pid_t owner_ = 0;
+};
+
+}  // namespace
+
+std::string new_uuid() {
+  static thread_local RandomBytes random;
+  std::array<std::uint8_t, 16> bytes{};
+  random.take(bytes);
+  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0fU) | 0x40U);  // version 4
+  bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3fU) | 0x80U);  // RFC 4122 variant
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string text(36, '-');
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) ++at;
+    text[at++] = kHex[bytes[i] >> 4U];
+    text[at++] = kHex[bytes[i] & 0x0fU];
+  }
+  return text;
+}
+
+}  // namespace lovage

@@ -1,0 +1,91 @@
+// A broker: where messages wait. Small on purpose; each engine is a folder beside this file and passes
+// tests/contract.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "broker/consumer.hpp"
+#include "wire/queues.hpp"
+#include "wire/task_message.hpp"
+
+namespace lovage::net {
+class Loop;
+}
+
+namespace lovage::broker {
+
+// An incarnation's two halves: the consumer lives on the loop, the lease on a thread of its own.
+struct ConsumerPair {
+  std::unique_ptr<Consumer> consumer;
+  std::unique_ptr<Lease> lease;
+};
+
+struct QueueInfo {
+  std::string name;
+  std::uint64_t ready = 0;
+  std::uint64_t scheduled = 0;
+  std::uint64_t reserved = 0;
+};
+
+struct WorkerInfo {
+  IncarnationId incarnation;
+  std::string node_name;
+  std::uint64_t counter = 0;  // rises with each renewal: a worker whose counter stands still is gone
+  std::uint64_t reserved = 0;
+};
+
+struct DeadLetterEntry {
+  std::string key;  // unique within the store, ascending in time
+  DeadLetter letter;
+  std::string queue;
+  int step = 0;
+  Timestamp died;
+  std::string bytes;  // the message as it was
+};
+
+// Thread-safe; may be used after fork() in the child, which makes connections of its own. Every call
+// returns by its deadline.
+class Broker {
+ public:
+  virtual ~Broker() = default;
+
+  // Sends messages in pipelined chunks; one outcome per message, in order. An unroutable message
+  // (an exchange without a binding for its key) is refused with not_found.
+  virtual std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages, Deadline deadline) = 0;
+
+  // Makes queues and their bindings known, as kombu's declare does.
+  virtual Result<void> declare(std::span<const wire::QueueDeclaration> queues, Deadline deadline) = 0;
+
+  // Reaches the server and checks its version and settings; the warnings are for the worker's log.
+  virtual Result<std::vector<std::string>> check(Deadline deadline) = 0;
+
+  virtual ConsumerPair make_consumer(net::Loop& loop, ConsumerOptions options) = 0;
+
+  // Management: chunked where long, on connections of their own.
+  virtual Result<std::vector<QueueInfo>> queues(std::span<const std::string> names, Deadline deadline) = 0;
+  virtual Result<std::uint64_t> purge(const std::string& queue, Deadline deadline) = 0;  // waiting messages only
+  virtual Result<std::vector<WorkerInfo>> workers(Deadline deadline) = 0;
+  virtual Result<std::vector<DeadLetterEntry>> dead_letters(std::size_t limit, Deadline deadline) = 0;
+  // Looks a dead letter up by its key or its task id.
+  virtual Result<std::optional<DeadLetterEntry>> dead_letter(const std::string& key_or_id, Deadline deadline) = 0;
+  // Sends `message` to its queue and removes the letter, in one step.
+  virtual Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message, Deadline deadline) = 0;
+  virtual Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline deadline) = 0;
+
+  // Names the store that holds the data (server run id, file identity): two engines with one identity
+  // settle atomically.
+  virtual Result<std::string> identity(Deadline deadline) = 0;
+
+  // "redis://host:6379/0", passwords hidden.
+  [[nodiscard]] virtual std::string display_url() const = 0;
+};
+
+}  // namespace lovage::broker

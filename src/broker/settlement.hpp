@@ -1,0 +1,65 @@
+// A Settlement is a value: all effects of one finished request. The worker computes it without I/O,
+// a Settler carries it out (in one fenced step where broker and backend share an engine).
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/strong.hpp"
+#include "wire/task_message.hpp"
+
+namespace lovage::broker {
+
+// A result meta to store, encoded (wire/result_meta.hpp). Replaces what is there by the rule of
+// states::may_replace, with `state` the new state.
+struct StoreResult {
+  std::string task_id;
+  std::string state;
+  std::string meta;
+};
+
+// What becomes of the reserved message itself.
+enum class Disposal {
+  acknowledge,   // it leaves the broker
+  return_head,   // back to the head of its list: not started, or given back at shutdown
+  return_tail,   // Reject(requeue=True)
+  schedule,      // into the time-ordered schedule until `due`
+  dead_letter,   // out of the way, with the reason
+};
+
+// When a scheduled message is due: at a point of wall-clock time (an eta), or after a delay by the
+// server's clock (back-off).
+struct Due {
+  std::optional<Timestamp> at;
+  std::chrono::milliseconds delay{0};
+};
+
+struct DeadLetter {
+  std::string task_id;  // empty when it could not be read
+  std::string task;
+  std::string reason;   // stable: "malformed", "refused-content-type", "not-registered", "poison", ...
+  std::string detail;   // for people: signal, resource use, the last log lines
+};
+
+struct Settlement {
+  Token token{};
+  Disposal disposal = Disposal::acknowledge;
+  // The message as it goes back (return_*, schedule): empty means unchanged.
+  std::string replacement;
+  Due due;                 // with Disposal::schedule
+  DeadLetter dead_letter;  // with Disposal::dead_letter
+  std::vector<StoreResult> results;
+  // Successors: link callbacks, errbacks, the next chain step. Sent once, with the settlement.
+  std::vector<wire::TaskMessage> sends;
+};
+
+enum class SettleStatus {
+  settled,
+  fenced,  // the message is no longer this incarnation's: nothing was done
+  failed,  // a write failed; the message is back in this worker's reservations, and an alarm was raised
+};
+
+}  // namespace lovage::broker

@@ -1,0 +1,79 @@
+// What goes into a pool and what comes out: one Request in, one Outcome out.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <lovage/value.hpp>
+
+#include "base/clock.hpp"
+#include "wire/result_meta.hpp"
+#include "wire/task_message.hpp"
+
+namespace lovage::execution {
+
+// A request's number within this worker process.
+using JobId = std::uint64_t;
+
+struct Request {
+  JobId job = 0;
+  wire::TaskMessage message;  // decoded; `envelope` is the same as received
+  std::string envelope;
+  std::optional<std::chrono::milliseconds> soft_time_limit;
+  std::optional<std::chrono::milliseconds> time_limit;
+  bool alone = false;  // a suspect: in prefork a child of its own
+};
+
+// How a task asked to be run again.
+struct RetryAsked {
+  std::optional<Timestamp> eta;                 // when it was given as a point in time
+  std::chrono::milliseconds countdown{0};       // else after this delay
+  std::optional<Array> args;                    // replacing the message's
+  std::optional<Object> kwargs;
+  std::optional<std::int64_t> max_retries;
+  std::optional<std::string> queue;             // other options of the new message
+  std::optional<int> priority;
+  std::optional<wire::TimeLimits> timelimit;
+  std::string message;                          // "Retry in 2s: ConnectionError('upstream 1')"
+};
+
+// A child process that ended while it ran a task.
+struct ChildDeath {
+  int pid = 0;
+  int wait_status = 0;
+  long max_rss_kib = 0;
+  std::string describe() const;  // "Worker exited prematurely: signal 9 (SIGKILL)"
+};
+
+struct Outcome {
+  enum class Kind {
+    success,
+    failure,     // an exception; `exception`, `traceback`
+    retry,       // `retry`, and `exception` for its reason
+    ignored,     // Ignore: acknowledge, store nothing
+    rejected,    // Reject: `requeue`
+    timed_out,   // hard time limit
+    revoked,     // terminated by request
+    lost,        // its process died: `death`
+    not_started  // given back by the pool: nothing ran
+  };
+  JobId job = 0;
+  Kind kind = Kind::success;
+  std::string result_json;  // success: the return value as JSON text (in the worker's json_types)
+  wire::ExceptionInfo exception;
+  std::string traceback;
+  bool expected = false;    // failure: listed in the task's `throws`
+  RetryAsked retry;
+  bool requeue = false;
+  std::string reason;       // rejected, revoked
+  ChildDeath death;
+  std::vector<std::string> children;  // ids of the tasks that the task itself sent
+  std::chrono::microseconds runtime{0};
+  int pid = 0;
+  std::string process_name;  // "ForkPoolWorker-1"
+};
+
+}  // namespace lovage::execution

@@ -1,0 +1,76 @@
+// The event loop: readiness of descriptors, timers, signals and functions posted by other threads.
+// A thin shell over Boost.Asio that keeps its headers out of everyone else's.
+#pragma once
+
+#include <chrono>
+#include <csignal>
+#include <initializer_list>
+#include <memory>
+
+#include "base/clock.hpp"
+#include "base/unique_function.hpp"
+
+namespace lovage::net {
+
+class Loop;
+
+// Owns one registration with a loop (a timer, a watch, a signal handler): destroying it ends it, and
+// its function is not called any more. Loop thread only.
+class Registration {
+ public:
+  struct State {
+    virtual ~State() = default;
+    virtual void cancel() noexcept = 0;
+  };
+  Registration() noexcept = default;
+  explicit Registration(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
+  Registration(Registration&&) noexcept = default;
+  Registration& operator=(Registration&& other) noexcept;
+  ~Registration() { reset(); }
+  void reset() noexcept;
+  explicit operator bool() const noexcept { return state_ != nullptr; }
+
+ private:
+  std::shared_ptr<State> state_;
+};
+
+class Loop {
+ public:
+  Loop();
+  ~Loop();
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  // Runs until stop(). Exceptions from handlers leave run(): a handler that may throw is a bug.
+  void run();
+  // Any thread, and from handlers: run() returns after the handler at hand.
+  void stop();
+  [[nodiscard]] bool in_loop_thread() const noexcept;
+
+  // Any thread: calls `function` on the loop thread, in the order of the posts.
+  void post(UniqueFunction<void()> function);
+  // Loop thread: calls `function` once all handlers that are ready now have run; what the turn
+  // gathered (a pipeline, a batch) is then written at once.
+  void at_end_of_turn(UniqueFunction<void()> function);
+
+  // Loop thread: one call after the delay / repeated calls, first after one period.
+  [[nodiscard]] Registration after(Duration delay, UniqueFunction<void()> function);
+  [[nodiscard]] Registration every(Duration period, UniqueFunction<void()> function);
+
+  // Loop thread: calls `function` whenever the descriptor can be read / written, until the
+  // registration ends. The descriptor stays the caller's and must outlive the registration.
+  [[nodiscard]] Registration on_readable(int fd, UniqueFunction<void()> function);
+  [[nodiscard]] Registration on_writable(int fd, UniqueFunction<void()> function);
+
+  // Loop thread: `function` gets the number of each caught signal. One registration a process and signal.
+  [[nodiscard]] Registration on_signals(std::initializer_list<int> signals, UniqueFunction<void(int)> function);
+
+  // For the streams of this layer alone.
+  struct Impl;
+  [[nodiscard]] Impl& impl() noexcept { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lovage::net

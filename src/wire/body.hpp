@@ -1,0 +1,73 @@
+// The body of a task message: arguments, and what follows the task.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <lovage/value.hpp>
+
+#include "wire/task_message.hpp"
+
+namespace lovage::wire {
+
+enum class Serializer { json, msgpack };
+enum class Compression { none, zlib, bzip2, zstd };
+// How bytes, datetime, Decimal and UUID are written in JSON: 5.6's tagged objects, or 5.2's ISO and
+// string forms (bytes are then an error). Setting: json_types.
+enum class JsonTypes { celery_5_6, celery_5_2 };
+
+std::optional<Serializer> serializer_from_name(std::string_view name) noexcept;    // "json", "msgpack", MIME
+std::optional<Compression> compression_from_name(std::string_view name) noexcept;  // "zlib", "gzip", "zstd", MIME, ...
+std::string_view mime_name(Serializer serializer) noexcept;
+std::string_view mime_name(Compression compression) noexcept;
+
+// Signatures stay Values here; wire/signature.hpp reads them.
+struct Embed {
+  std::optional<Array> callbacks;
+  std::optional<Array> errbacks;
+  std::optional<Array> chain;  // remaining steps in reverse: the next one is the last
+  std::optional<Value> chord;  // the chord's body; its presence makes the task a part
+};
+
+struct Body {
+  Array args;
+  Object kwargs;
+  Embed embed;
+};
+
+struct BodyFormat {
+  Serializer serializer = Serializer::json;
+  Compression compression = Compression::none;
+  JsonTypes json_types = JsonTypes::celery_5_6;
+};
+
+// Writes the body into the message (body, content_type, content_encoding, compression).
+// Errors: bad_data for values that the format cannot carry (bytes in 5.2's JSON).
+Result<void> encode_body(TaskMessage& message, const Body& body, const BodyFormat& format);
+
+// `accept_content` holds MIME names; a type outside it is a BadMessage "refused-content-type".
+// The decompressed size is bounded by limits.max_bytes.
+tl::expected<Body, BadMessage> decode_body(const TaskMessage& message, std::span<const std::string> accept_content,
+                                           const DecodeLimits& limits = {});
+
+// True when the body surely carries no callbacks, errbacks, chain or chord: a look at its last bytes,
+// without decoding. False means "decode to know".
+bool has_no_embed(const TaskMessage& message) noexcept;
+
+// The format that the message itself came in, to re-encode an edited body alike.
+BodyFormat format_of(const TaskMessage& message, JsonTypes json_types) noexcept;
+
+// One serialised value (results, states): JSON text or msgpack bytes.
+Result<std::string> encode_value(const Value& value, Serializer serializer, JsonTypes json_types);
+Result<Value> decode_value(std::string_view bytes, Serializer serializer, const DecodeLimits& limits = {});
+
+// Python-like repr of args "(2, 3)" and kwargs "{'a': 1}" for logs, events and argsrepr headers:
+// at most 1024 characters and three levels, as Celery's saferepr.
+std::string args_repr(std::span<const Value> args);
+std::string kwargs_repr(const Object& kwargs);
+std::string safe_repr(const Value& value);
+
+}  // namespace lovage::wire

@@ -1,0 +1,49 @@
+// Queues, exchanges and the lists that hold a queue's messages by priority: pure rules.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lovage::wire {
+
+inline constexpr std::array<int, 4> kDefaultPrioritySteps{0, 3, 6, 9};
+
+// The step whose list takes a message of this priority: clamped to 0..9, the largest step not above it.
+// 0 is served first.
+int priority_step(int priority, std::span<const int> steps = kDefaultPrioritySteps) noexcept;
+
+// "<queue>" for step 0, "<queue>\x06\x163" and so on.
+std::string list_name(std::string_view queue, int step);
+
+enum class ExchangeType { direct, topic, fanout };
+
+// A queue as configured (task_queues) or created on first use (task_create_missing_queues).
+struct QueueDeclaration {
+  std::string name;
+  std::string exchange;  // empty: named like the queue
+  ExchangeType exchange_type = ExchangeType::direct;
+  std::string routing_key;  // empty: the queue's name
+};
+
+// One row of the set _kombu.binding.<exchange>.
+struct Binding {
+  std::string routing_key;
+  std::string pattern;  // topic exchanges: the regular expression kombu stores; else empty
+  std::string queue;
+};
+std::string encode_binding(const Binding& binding);
+std::optional<Binding> decode_binding(std::string_view member);
+// The row that declaring this queue adds, exactly as kombu writes it.
+Binding binding_of(const QueueDeclaration& queue);
+
+// The queues that a message with this routing key goes to. Topic words: * one, # any number.
+std::vector<std::string> route(ExchangeType type, std::span<const Binding> bindings, std::string_view routing_key);
+
+// Shell-like match ("tasks.*", "?", "[ab]"), as task_routes and control patterns use.
+bool glob_match(std::string_view pattern, std::string_view text) noexcept;
+
+}  // namespace lovage::wire
