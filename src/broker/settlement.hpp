@@ -23,11 +23,11 @@ struct StoreResult {
 
 // What becomes of the reserved message itself.
 enum class Disposal {
-  acknowledge,   // it leaves the broker
-  return_head,   // back to the head of its list: not started, or given back at shutdown
-  return_tail,   // Reject(requeue=True)
-  schedule,      // into the time-ordered schedule until `due`
-  dead_letter,   // out of the way, with the reason
+  acknowledge,  // it leaves the broker
+  return_head,  // back to the head of its list: not started, or given back at shutdown
+  return_tail,  // Reject(requeue=True)
+  schedule,     // into the time-ordered schedule until `due`
+  dead_letter,  // out of the way, with the reason
 };
 
 // When a scheduled message is due: at a point of wall-clock time (an eta), or after a delay by the
@@ -40,8 +40,16 @@ struct Due {
 struct DeadLetter {
   std::string task_id;  // empty when it could not be read
   std::string task;
-  std::string reason;   // stable: "malformed", "refused-content-type", "not-registered", "poison", ...
-  std::string detail;   // for people: signal, resource use, the last log lines
+  std::string reason;  // stable: "malformed", "refused-content-type", "not-registered", "poison", ...
+  std::string detail;  // for people: signal, resource use, the last log lines
+};
+
+// What a broker remembers beside a message that goes back, for its next Delivery.
+struct Marks {
+  bool suspect = false;
+  int strikes = 0;
+  std::chrono::milliseconds waited_unknown{0};
+  friend bool operator==(const Marks&, const Marks&) = default;
 };
 
 struct Settlement {
@@ -49,8 +57,9 @@ struct Settlement {
   Disposal disposal = Disposal::acknowledge;
   // The message as it goes back (return_*, schedule): empty means unchanged.
   std::string replacement;
-  Due due;                 // with Disposal::schedule
-  DeadLetter dead_letter;  // with Disposal::dead_letter
+  std::optional<Marks> marks;  // with return_* and schedule; empty: as they were
+  Due due;                     // with Disposal::schedule
+  DeadLetter dead_letter;      // with Disposal::dead_letter
   std::vector<StoreResult> results;
   // Successors: link callbacks, errbacks, the next chain step. Sent once, with the settlement.
   std::vector<wire::TaskMessage> sends;
