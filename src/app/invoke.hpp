@@ -25,6 +25,9 @@ class Context::State {
   RequestInfo request;
   const app::TaskDefinition* definition = nullptr;
   std::atomic<bool> soft_limit_passed{false};  // set by the pool's watch, read by the task
+  // When the soft time limit passes: Context::check() compares it with the clock, so no pool needs a
+  // signal or a watching thread for it. The limit has passed when either says so.
+  std::chrono::steady_clock::time_point soft_deadline = std::chrono::steady_clock::time_point::max();
   std::optional<RetryOptions> retry_asked;     // set by Context::retry, also when the throw was swallowed
   std::vector<std::string> children;           // ids of the tasks sent by the task
 };

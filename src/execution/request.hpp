@@ -58,6 +58,7 @@ struct Outcome {
     timed_out,   // hard time limit
     revoked,     // terminated by request
     lost,        // its process died: `death`
+    malformed,   // the body cannot be read or is refused: `reason` and `detail`, as wire::BadMessage
     not_started  // given back by the pool: nothing ran
   };
   JobId job = 0;
@@ -68,7 +69,8 @@ struct Outcome {
   bool expected = false;    // failure: listed in the task's `throws`
   RetryAsked retry;
   bool requeue = false;
-  std::string reason;       // rejected, revoked
+  std::string reason;       // rejected, revoked, malformed
+  std::string detail;       // malformed: one line for people
   ChildDeath death;
   std::vector<std::string> children;  // ids of the tasks that the task itself sent
   std::chrono::microseconds runtime{0};
