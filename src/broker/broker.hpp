@@ -70,6 +70,8 @@ class Broker {
   virtual ConsumerPair make_consumer(net::Loop& loop, ConsumerOptions options) = 0;
 
   // Management: chunked where long, on connections of their own.
+  // `names` empty: every queue that the store knows, by a declaration or by what it holds, sorted by name. A name that
+  // the store does not know comes back with zeros.
   virtual Result<std::vector<QueueInfo>> queues(std::span<const std::string> names, Deadline deadline) = 0;
   virtual Result<std::uint64_t> purge(const std::string& queue, Deadline deadline) = 0;  // waiting messages only
   virtual Result<std::vector<WorkerInfo>> workers(Deadline deadline) = 0;
