@@ -1,14 +1,12 @@
-// A SQLite database: prepared statements, transactions inside a fair gate between processes, and
-// wake-ups when another process has committed.
+// A SQLite database: prepared statements, and transactions inside a fair gate between processes whose
+// commits wake other processes.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
@@ -20,10 +18,12 @@ namespace lovage::client {
 
 class SqliteDb;
 
-// One run of a prepared statement: bind, step, read columns. Resets itself when it goes.
+// One run of a prepared statement: bind, step, read columns. Resets itself when it goes. The first
+// error (a failed bind included) is what step() and run() answer. Two runs of one statement must not
+// overlap.
 class SqliteQuery {
  public:
-  SqliteQuery(SqliteDb& db, sqlite3_stmt* statement) noexcept : db_(&db), statement_(statement) {}
+  SqliteQuery(SqliteDb& db, sqlite3_stmt* statement, int code) noexcept;
   SqliteQuery(SqliteQuery&& other) noexcept;
   SqliteQuery& operator=(SqliteQuery&&) = delete;
   ~SqliteQuery();
@@ -46,35 +46,26 @@ class SqliteQuery {
  private:
   SqliteDb* db_;
   sqlite3_stmt* statement_;
-};
-
-// Two flocks on side files that make a fair gate between writers of all processes: take "next", take
-// "main", drop "next", transact, drop "main".
-class WriteGate {
- public:
-  static Result<std::unique_ptr<WriteGate>> open(const std::string& database_path);
-  ~WriteGate();
-  WriteGate(const WriteGate&) = delete;
-  WriteGate& operator=(const WriteGate&) = delete;
-  Result<void> enter(Deadline deadline);
-  void leave() noexcept;
-
- private:
-  WriteGate(int next_fd, int main_fd) noexcept : next_fd_(next_fd), main_fd_(main_fd) {}
-  int next_fd_;
-  int main_fd_;
+  int code_;  // of the first call that failed
 };
 
 struct SqliteOptions {
-  std::string path;
-  bool power_safe = true;  // synchronous=FULL; else NORMAL (sqlite_durability = normal)
-  bool create = true;
+  std::string path;                      // ":memory:" is a database of this connection alone
+  bool power_safe = true;                // synchronous=FULL; else NORMAL (sqlite_durability = normal)
+  std::function<void()> on_commit = {};  // after each commit that may wake somebody; may be empty
 };
 
-// One thread at a time. Not usable after fork(): open a new one.
+// What a commit must outlive: `power_loss` as far as the options say, or only the death of processes.
+enum class CommitSurvives { power_loss, process_death };
+// Whether somebody may be waiting for what a commit brings.
+enum class CommitWakes { everybody, nobody };
+
+// One thread at a time. Not usable after fork(): open a new one (the destructor then lets go of the
+// parent's without touching it).
 class SqliteDb {
  public:
-  static Result<std::unique_ptr<SqliteDb>> open(const SqliteOptions& options);
+  // Local file systems only: others are refused with the reason.
+  static Result<std::unique_ptr<SqliteDb>> open(const SqliteOptions& options, Deadline deadline);
   ~SqliteDb();
   SqliteDb(const SqliteDb&) = delete;
   SqliteDb& operator=(const SqliteDb&) = delete;
@@ -89,41 +80,28 @@ class SqliteDb {
     Transaction(Transaction&& other) noexcept;
     Transaction& operator=(Transaction&&) = delete;
     ~Transaction();
-    Result<void> commit();
+    Result<void> commit(CommitWakes wakes = CommitWakes::everybody);
 
    private:
     friend class SqliteDb;
     explicit Transaction(SqliteDb* db) noexcept : db_(db) {}
     SqliteDb* db_;
   };
-  Result<Transaction> begin(Deadline deadline);
+  Result<Transaction> begin(Deadline deadline, CommitSurvives survives = CommitSurvives::power_loss);
 
-  // The failure that the last error of this connection means; disk full and read-only are no_space.
-  [[nodiscard]] Failure failure(int code) const;
+  // The failure that an error code of this connection means; disk full and read-only are no_space.
+  [[nodiscard]] Failure failure(int code);
+  // False after an error that another connection may not have: do not use this one again.
+  [[nodiscard]] bool healthy() const noexcept;
+  // Which file this is: equal for two connections to one database.
+  [[nodiscard]] std::string identity() const;
 
  private:
   struct Impl;
   explicit SqliteDb(std::unique_ptr<Impl> impl) noexcept;
+  Result<void> prepare(Deadline deadline);
   friend class SqliteQuery;
   std::unique_ptr<Impl> impl_;
-};
-
-// Tells when some process has committed to the database: inotify on a side file that committers touch
-// after COMMIT.
-class CommitWatch {
- public:
-  static Result<std::unique_ptr<CommitWatch>> open(const std::string& database_path);
-  ~CommitWatch();
-  CommitWatch(const CommitWatch&) = delete;
-  CommitWatch& operator=(const CommitWatch&) = delete;
-  [[nodiscard]] int fd() const noexcept { return fd_; }  // readable after a commit
-  void drain() noexcept;
-  // Blocks until a commit, the deadline, or a byte at wake_fd (-1: none).
-  void wait(Deadline deadline, int wake_fd = -1) noexcept;
-
- private:
-  explicit CommitWatch(int fd) noexcept : fd_(fd) {}
-  int fd_;
 };
 
 }  // namespace lovage::client

@@ -1,1 +1,134 @@
-// placeholder until this layer lands
+#include "engines/engines.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include <lovage/error.hpp>
+
+#include "backend/sqlite/sqlite_backend.hpp"
+#include "base/suggest.hpp"
+#include "base/url.hpp"
+#include "broker/memory/memory_access.hpp"
+#include "broker/sqlite/sqlite_broker.hpp"
+
+namespace lovage::engines {
+namespace {
+
+using BrokerFactory = std::shared_ptr<broker::Broker> (*)(const Config& config);
+using BackendFactory = std::shared_ptr<backend::Backend> (*)(const Config& config);
+
+struct Engine {
+  std::string_view scheme;
+  BrokerFactory broker;    // nullptr: no broker
+  BackendFactory backend;  // nullptr: no backend
+};
+
+broker::sqlite::StoreOptions store_options(const Config& config) {
+  broker::sqlite::StoreOptions options;
+  options.result_expires = config.result_expires;
+  return options;
+}
+
+Url parsed(const std::string& text) {
+  auto url = parse_url(text);
+  if (!url) throw ConfigError(url.error().message);
+  if (!url->query.empty()) {
+    throw ConfigError(fmt::format("'{}': {} URLs take no parameters", redact_url(text), url->scheme));
+  }
+  return *url;
+}
+
+std::shared_ptr<broker::sqlite::StoreAccess> open_sqlite(const std::string& text, const Config& config) {
+  const Url url = parsed(text);
+  if (!url.host.empty()) {
+    throw ConfigError(fmt::format("'{0}' names no file: write sqlite:///{1}{2} for a file in the working directory",
+                                  redact_url(text), url.host, url.path));
+  }
+  if (config.sqlite_durability != "full" && config.sqlite_durability != "normal") {
+    throw ConfigError(fmt::format("sqlite_durability is 'full' or 'normal', not '{}'", config.sqlite_durability));
+  }
+  // Three slashes name a file in the working directory, four an absolute path.
+  const std::string path = url.path.size() > 1 ? url.path.substr(1) : "lovage.db";
+  if (path == ":memory:") throw ConfigError("sqlite:///:memory: cannot be shared: use memory://");
+  return broker::sqlite::open_file({path, config.sqlite_durability == "full"}, store_options(config));
+}
+
+std::shared_ptr<broker::sqlite::StoreAccess> open_memory(const std::string& text, const Config& config) {
+  const Url url = parsed(text);
+  return broker::memory::open_memory(url.host + url.path, store_options(config));
+}
+
+std::shared_ptr<broker::Broker> sqlite_broker(const Config& config) {
+  return broker::sqlite::make_sqlite_broker(open_sqlite(broker_url_of(config), config));
+}
+std::shared_ptr<backend::Backend> sqlite_backend(const Config& config) {
+  return backend::sqlite::make_sqlite_backend(open_sqlite(backend_url_of(config), config));
+}
+std::shared_ptr<broker::Broker> memory_broker(const Config& config) {
+  return broker::sqlite::make_sqlite_broker(open_memory(broker_url_of(config), config));
+}
+std::shared_ptr<backend::Backend> memory_backend(const Config& config) {
+  return backend::sqlite::make_sqlite_backend(open_memory(backend_url_of(config), config));
+}
+
+// One line an engine.
+constexpr std::array kEngines{
+    Engine{"sqlite", sqlite_broker, sqlite_backend},
+    Engine{"memory", memory_broker, memory_backend},
+    Engine{"disabled", nullptr, nullptr},
+    Engine{"amqp", nullptr, nullptr},
+    Engine{"amqps", nullptr, nullptr},
+};
+
+std::string_view scheme_of(std::string_view url) {
+  return url.substr(0, url.find("://"));
+}
+
+const Engine& engine_of(const std::string& url, std::string_view setting) {
+  const std::string_view scheme = scheme_of(url);
+  if (scheme.size() == url.size()) {
+    throw ConfigError(
+        fmt::format("{}: '{}' is no URL: it has no scheme (sqlite://, redis://, ...)", setting, redact_url(url)));
+  }
+  const auto* engine =
+      std::find_if(kEngines.begin(), kEngines.end(), [&](const Engine& each) { return each.scheme == scheme; });
+  if (engine == kEngines.end()) {
+    throw ConfigError(fmt::format("{}: unknown scheme '{}'{}", setting, scheme, did_you_mean(scheme, schemes())));
+  }
+  if (scheme == "amqp" || scheme == "amqps") {
+    throw ConfigError(
+        fmt::format("{}: {}:// (RabbitMQ) is not supported yet: use redis:// or sqlite://", setting, scheme));
+  }
+  return *engine;
+}
+
+}  // namespace
+
+std::shared_ptr<broker::Broker> make_broker(const Config& config) {
+  const Engine& engine = engine_of(broker_url_of(config), "broker_url");
+  if (engine.broker == nullptr) throw ConfigError(fmt::format("broker_url: '{}' is no broker", engine.scheme));
+  return engine.broker(config);
+}
+
+std::shared_ptr<backend::Backend> make_backend(const Config& config) {
+  const Engine& engine = engine_of(backend_url_of(config), "result_backend");
+  return engine.backend == nullptr ? nullptr : engine.backend(config);
+}
+
+std::string broker_url_of(const Config& config) {
+  return config.broker_url.empty() ? "sqlite:///lovage.db" : config.broker_url;
+}
+
+std::string backend_url_of(const Config& config) {
+  return config.result_backend.empty() ? broker_url_of(config) : config.result_backend;
+}
+
+std::vector<std::string> schemes() {
+  std::vector<std::string> names;
+  for (const Engine& engine : kEngines) names.emplace_back(engine.scheme);
+  return names;
+}
+
+}  // namespace lovage::engines

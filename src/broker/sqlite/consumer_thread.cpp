@@ -1,0 +1,296 @@
+#include "broker/sqlite/consumer_thread.hpp"
+
+#include <algorithm>
+#include <iterator>
+
+#include <lovage/states.hpp>
+
+#include "base/backoff.hpp"
+#include "base/logging.hpp"
+
+namespace lovage::broker::sqlite {
+namespace {
+
+using namespace std::chrono_literals;
+
+// The bounds of one transaction: others wait for the gate meanwhile.
+constexpr std::size_t kWorkAtOnce = 256;
+constexpr auto kTimeAtOnce = 20ms;
+constexpr auto kStoreTimeout = 5s;
+// Should a wake-up be lost (the side file removed, the disk full), this finds the message.
+constexpr auto kSafetyLook = 3s;
+// A store that cannot be reached gets the messages back by the sweeper instead.
+constexpr unsigned kCloseAttempts = 3;
+
+bool is_waited_for(const Settlement& settlement) noexcept {
+  return settlement.disposal != Disposal::acknowledge || !settlement.results.empty() || !settlement.sends.empty();
+}
+
+void answer(std::vector<UniqueFunction<void()>>& waiting, Report& report) {
+  std::move(waiting.begin(), waiting.end(), std::back_inserter(report.done));
+  waiting.clear();
+}
+
+}  // namespace
+
+ConsumerThread::ConsumerThread(std::shared_ptr<StoreAccess> access, IncarnationId incarnation, std::string node_name,
+                               std::shared_ptr<std::atomic<bool>> registered, Reporter report)
+    : access_(std::move(access)),
+      incarnation_(std::move(incarnation)),
+      node_name_(std::move(node_name)),
+      registered_(std::move(registered)),
+      report_(std::move(report)) {}
+
+ConsumerThread::~ConsumerThread() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  woken_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+void ConsumerThread::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void ConsumerThread::run() {
+  for (;;) {
+    wait();
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopping_) break;
+    }
+    take_orders();
+    turn();
+    if (closed_) break;
+  }
+  subscription_.reset();
+}
+
+void ConsumerThread::wait() {
+  std::unique_lock lock(mutex_);
+  const bool listening = wants_messages();
+  Monotonic until = std::chrono::steady_clock::now() + kSafetyLook;
+  if (listening && next_due_) {
+    until = std::min<Monotonic>(until, std::chrono::steady_clock::now() + (*next_due_ - access_->clock().now()));
+  }
+  if (retry_at_) {
+    // Nothing but the end hurries a retry.
+    woken_.wait_until(lock, *retry_at_, [this] { return stopping_; });
+    retry_at_.reset();
+    at_once_ = true;
+    return;
+  }
+  if (at_once_) return;
+  woken_.wait_until(lock, until, [&] { return stopping_ || ordered_ || (rung_ && listening); });
+}
+
+void ConsumerThread::take_orders() {
+  const std::lock_guard lock(mutex_);
+  at_once_ = std::exchange(ordered_, false) || at_once_;
+  if (wants_messages()) rung_ = false;
+  std::move(orders_.work.begin(), orders_.work.end(), std::back_inserter(work_));
+  orders_.work.clear();
+  if (orders_.credit) credit_ = *std::exchange(orders_.credit, std::nullopt);
+  if (orders_.queues) queues_ = std::move(*std::exchange(orders_.queues, std::nullopt));
+  std::move(orders_.declare.begin(), orders_.declare.end(), std::back_inserter(declare_));
+  orders_.declare.clear();
+  reserving_ = orders_.reserving;
+  closing_ = orders_.closing;
+  std::move(orders_.when_stopped.begin(), orders_.when_stopped.end(), std::back_inserter(when_stopped_));
+  orders_.when_stopped.clear();
+  std::move(orders_.when_closed.begin(), orders_.when_closed.end(), std::back_inserter(when_closed_));
+  orders_.when_closed.clear();
+}
+
+void ConsumerThread::turn() {
+  Report report;
+  done_work_ = 0;
+  wakes_others_ = false;
+  const Deadline deadline = Deadline::after(kStoreTimeout);
+  const auto work = [&]() -> Result<void> {
+    if (auto listening = subscribe(); !listening) return listening;
+    auto store = access_->acquire(deadline);
+    if (!store) return tl::unexpected(store.error());
+    if (!std::exchange(at_once_, false) && work_.empty()) {
+      auto any = is_there_work(**store);
+      if (!any) return tl::unexpected(any.error());
+      if (!*any) return {};
+    }
+    const bool durable = !work_.empty();
+    auto transaction = (*store)->db().begin(
+        deadline, durable ? client::CommitSurvives::power_loss : client::CommitSurvives::process_death);
+    if (!transaction) return tl::unexpected(transaction.error());
+    if (auto done = transact(**store, report); !done) return done;
+    return transaction->commit(wakes_others_ ? client::CommitWakes::everybody : client::CommitWakes::nobody);
+  };
+  if (auto done = work(); done) {
+    committed(report);
+  } else {
+    failed(done.error(), report);
+  }
+  if (!report.empty()) report_(std::move(report));
+}
+
+Result<bool> ConsumerThread::is_there_work(Store& store) {
+  if (!owner_ || !wants_messages()) return !owner_;
+  if (auto seen = look_ahead(store); !seen) return tl::unexpected(seen.error());
+  if (next_due_ && *next_due_ <= store.now()) return true;
+  return store.has_ready(queues_);
+}
+
+// Before the first look, so that no commit falls between the two.
+Result<void> ConsumerThread::subscribe() {
+  if (subscription_) return {};
+  auto feed = access_->feed();
+  if (!feed) return tl::unexpected(feed.error());
+  subscription_.emplace(client::CommitFeed::subscribe(*feed, [this] {
+    {
+      const std::lock_guard lock(mutex_);
+      rung_ = true;
+    }
+    woken_.notify_one();
+  }));
+  return {};
+}
+
+Result<void> ConsumerThread::transact(Store& store, Report& report) {
+  if (auto entered = enter_store(store); !entered) return entered;
+  if (auto done = do_work(store, report); !done) return done;
+  if (auto reserved = reserve(store, report); !reserved) return reserved;
+  if (closing_ && done_work_ == work_.size()) {
+    wakes_others_ = true;
+    return store.remove_worker(*owner_);
+  }
+  return look_ahead(store);
+}
+
+Result<void> ConsumerThread::enter_store(Store& store) {
+  for (const auto& queue : declare_) {
+    if (auto declared = store.declare(queue); !declared) return declared;
+  }
+  if (!owner_) {
+    auto added = store.add_worker(incarnation_, node_name_);
+    if (!added) return tl::unexpected(added.error());
+    owner_ = *added;
+    return {};
+  }
+  auto registered = store.has_worker(*owner_);
+  if (!registered) return tl::unexpected(registered.error());
+  lost_ = !*registered;
+  return {};
+}
+
+Result<void> ConsumerThread::do_work(Store& store, Report& report) {
+  const Deadline enough = Deadline::after(kTimeAtOnce);
+  while (done_work_ < work_.size() && done_work_ < kWorkAtOnce && !enough.passed()) {
+    if (auto done = do_one(store, work_[done_work_], report); !done) return done;
+    ++done_work_;
+  }
+  return {};
+}
+
+Result<void> ConsumerThread::do_one(Store& store, const Work& work, Report& report) {
+  if (const auto* settlement = std::get_if<Settlement>(&work)) {
+    auto status = store.settle(*owner_, *settlement);
+    if (!status) return tl::unexpected(status.error());
+    report.settled.emplace_back(settlement->token, *status);
+    wakes_others_ = wakes_others_ || (*status == SettleStatus::settled && is_waited_for(*settlement));
+  } else if (const auto* state = std::get_if<StateUpdate>(&work)) {
+    if (auto status = store.store_state(*owner_, state->token, state->result); !status) {
+      return tl::unexpected(status.error());
+    }
+    wakes_others_ = wakes_others_ || states::is_ready(state->result.state);
+  } else {
+    const Token token = std::get<StartRecord>(work).token;
+    auto status = store.record_start(*owner_, token);
+    if (!status) return tl::unexpected(status.error());
+    report.started.emplace_back(token, *status);
+  }
+  return {};
+}
+
+bool ConsumerThread::wants_messages() const {
+  return reserving_ && !closing_ && !lost_ && credit_.messages > delivered_messages_ - credit_.seen_messages;
+}
+
+// What may be taken, with this turn's settlements counted in.
+ReserveLimits ConsumerThread::limits(const Report& report) const {
+  if (!wants_messages()) return {};
+  std::size_t holds = held_.size();
+  bool lone = lone_.has_value();
+  for (const auto& [token, status] : report.settled) {
+    if (status == SettleStatus::failed) continue;
+    holds -= held_.count(token);
+    lone = lone && *lone_ != token;
+  }
+  if (lone) return {};
+  const std::size_t unseen_bytes = delivered_bytes_ - credit_.seen_bytes;
+  return {credit_.messages - (delivered_messages_ - credit_.seen_messages),
+          credit_.bytes - std::min(credit_.bytes, unseen_bytes), holds > 0};
+}
+
+Result<void> ConsumerThread::reserve(Store& store, Report& report) {
+  const ReserveLimits most = limits(report);
+  if (most.messages == 0) return {};
+  if (auto moved = store.move_due(queues_); !moved) return moved;
+  auto taken = store.reserve(*owner_, queues_, first_queue_++, most, next_token_);
+  if (!taken) return tl::unexpected(taken.error());
+  report.deliveries = std::move(*taken);
+  return {};
+}
+
+Result<void> ConsumerThread::look_ahead(Store& store) {
+  auto due = store.next_due(queues_);
+  if (!due) return tl::unexpected(due.error());
+  next_due_ = *due;
+  return {};
+}
+
+void ConsumerThread::committed(Report& report) {
+  work_.erase(work_.begin(), work_.begin() + static_cast<std::ptrdiff_t>(done_work_));
+  attempts_ = 0;
+  if (owner_) {
+    declare_.clear();
+    registered_->store(true);
+    report.connected = !std::exchange(connected_, true);
+  }
+  for (const auto& [token, status] : report.settled) {
+    if (status == SettleStatus::failed) continue;
+    held_.erase(token);
+    if (lone_ == token) lone_.reset();
+  }
+  for (const auto& delivery : report.deliveries) {
+    held_.insert(delivery.token);
+    if (delivery.suspect) lone_ = delivery.token;
+    ++delivered_messages_;
+    delivered_bytes_ += delivery.bytes.size();
+  }
+  report.lost = lost_ && !std::exchange(told_lost_, true);
+  at_once_ = !work_.empty();
+  if (!reserving_) answer(when_stopped_, report);
+  if (closing_ && work_.empty()) finish(report);
+}
+
+void ConsumerThread::failed(Failure why, Report& report) {
+  report = Report{};  // it was rolled back
+  if (!registered_->load()) owner_.reset();
+  connected_ = false;
+  const auto delay = Backoff{}.jittered(attempts_++, random_u64());
+  retry_at_ = std::chrono::steady_clock::now() + delay;
+  if (!reserving_) answer(when_stopped_, report);
+  if (closing_ && attempts_ >= kCloseAttempts) {
+    log::error("Cannot give back what is reserved (the other workers will after the lease): " + why.message);
+    finish(report);
+  }
+  report.retry_in = delay;
+  report.failure = std::move(why);
+}
+
+void ConsumerThread::finish(Report& report) {
+  closed_ = true;
+  answer(when_closed_, report);
+}
+
+}  // namespace lovage::broker::sqlite

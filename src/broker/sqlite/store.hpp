@@ -1,0 +1,112 @@
+// The operations on Lovage's SQLite database: one call is one statement or a few; the caller puts them
+// into transactions. What a message, a worker and a result are, is in schema.cpp.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/result.hpp"
+#include "broker/broker.hpp"
+#include "broker/lease_observer.hpp"
+#include "client/sqlite_db.hpp"
+
+namespace lovage::broker::sqlite {
+
+// A worker's row: what reservations are owned by.
+using OwnerId = Strong<struct OwnerIdTag, std::int64_t>;
+
+struct StoreOptions {
+  std::chrono::seconds result_expires{86'400};  // 0: never
+  const Clock* clock = &Clock::system();
+};
+
+// How much one reserve may take.
+struct ReserveLimits {
+  std::size_t messages = 0;
+  std::size_t bytes = 0;
+  bool holds_others = false;  // the worker holds messages already: a suspect must wait
+};
+
+// One connection; one thread at a time.
+class Store {
+ public:
+  static Result<std::unique_ptr<Store>> open(const client::SqliteOptions& file, const StoreOptions& options,
+                                             Deadline deadline);
+
+  [[nodiscard]] client::SqliteDb& db() noexcept { return *db_; }
+  [[nodiscard]] Timestamp now() const { return options_.clock->now(); }
+
+  // --- Messages (store_messages.cpp) ---------------------------------------------------------------
+  // The queues a message goes to; not_found when its exchange has no binding for its key.
+  Result<std::vector<std::string>> route(const wire::TaskMessage& message);
+  Result<void> publish(const wire::TaskMessage& message, std::span<const std::string> queues);
+  Result<void> publish(const wire::TaskMessage& message);
+  Result<void> declare(const wire::QueueDeclaration& queue);
+  // Moves what is due, up to 100, to the tails of their lists.
+  Result<void> move_due(std::span<const std::string> queues);
+  // Takes messages by priority over all queues, first in first out inside a list; tokens count up from
+  // `next_token`. `first` says which queue is asked first, so that none starves.
+  Result<std::vector<Delivery>> reserve(OwnerId owner, std::span<const std::string> queues, std::size_t first,
+                                        const ReserveLimits& limits, std::uint64_t& next_token);
+  Result<bool> has_ready(std::span<const std::string> queues);
+  Result<std::optional<Timestamp>> next_due(std::span<const std::string> queues);
+
+  // --- Settling (store_settle.cpp) -----------------------------------------------------------------
+  // An error means that the transaction has to be rolled back; `failed` that nothing was written.
+  Result<SettleStatus> settle(OwnerId owner, const Settlement& settlement);
+  Result<SettleStatus> store_state(OwnerId owner, Token token, const StoreResult& result);
+  Result<SettleStatus> record_start(OwnerId owner, Token token);
+
+  // --- Results (store_results.cpp) -----------------------------------------------------------------
+  Result<void> put_result(const StoreResult& result);
+  struct StoredResult {
+    std::string state;
+    std::string meta;
+  };
+  Result<std::optional<StoredResult>> result(const std::string& task_id);
+  Result<void> forget(const std::string& task_id);
+  // Removes some results that have expired; how many.
+  Result<std::int64_t> expire_results(std::int64_t limit);
+
+  // --- Workers (store_workers.cpp) -----------------------------------------------------------------
+  Result<OwnerId> add_worker(const IncarnationId& incarnation, const std::string& node_name);
+  Result<bool> has_worker(OwnerId owner);
+  Result<bool> renew(const IncarnationId& incarnation);  // false: not registered
+  // Gives everything back to where it stood and unregisters; a clean end leaves no suspects.
+  Result<void> remove_worker(OwnerId owner);
+  Result<LeaseSnapshot> lease_snapshot();
+  // The same for a dead worker, whose messages become suspects; nothing when its counter has moved on.
+  Result<std::optional<Lease::Swept>> sweep(const DeadIncarnation& dead);
+  // Whether `holder` is the store's sweeper, now until `lease` from now.
+  Result<bool> is_other_sweeper(const IncarnationId& holder, std::chrono::milliseconds lease);
+  Result<void> become_sweeper(const IncarnationId& holder, std::chrono::milliseconds lease);
+  Result<std::vector<WorkerInfo>> workers();
+
+  // --- Management (store_manage.cpp) ---------------------------------------------------------------
+  Result<std::vector<std::string>> queue_names();
+  Result<QueueInfo> queue(const std::string& name);
+  Result<std::int64_t> purge(const std::string& queue, std::int64_t limit);
+  Result<std::vector<DeadLetterEntry>> dead_letters(std::size_t limit);
+  Result<std::optional<DeadLetterEntry>> dead_letter(const std::string& key_or_id);
+  Result<std::int64_t> remove_dead_letters(const std::optional<std::string>& key);
+  // Gives free pages back to the file system, some at a time.
+  Result<void> vacuum();
+
+ private:
+  Store(std::unique_ptr<client::SqliteDb> db, const StoreOptions& options) noexcept;
+
+  Result<void> insert_ready(const std::string& queue, int step, std::string_view bytes);
+  Result<std::int64_t> write_disposal(OwnerId owner, const Settlement& settlement);
+  Result<std::int64_t> write_return(OwnerId owner, const Settlement& settlement);
+  Result<std::int64_t> write_dead_letter(OwnerId owner, const Settlement& settlement);
+
+  std::unique_ptr<client::SqliteDb> db_;
+  StoreOptions options_;
+};
+
+}  // namespace lovage::broker::sqlite

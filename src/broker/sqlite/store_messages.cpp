@@ -1,0 +1,226 @@
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "broker/sqlite/schema.hpp"
+#include "broker/sqlite/store.hpp"
+
+namespace lovage::broker::sqlite {
+namespace {
+
+constexpr std::int64_t kDueAtOnce = 100;
+
+// A row of a list, before it is reserved.
+struct Row {
+  std::int64_t position = 0;
+  Delivery delivery;
+};
+
+// Says which of the rows that it is offered, in order, one reserve takes.
+class Picker {
+ public:
+  explicit Picker(const ReserveLimits& limits) : limits_(limits), enough_(limits.messages == 0) {}
+
+  [[nodiscard]] bool has_enough() const noexcept { return enough_; }
+  [[nodiscard]] std::size_t room() const noexcept { return limits_.messages - rows_.size(); }
+  [[nodiscard]] std::vector<Row> take() noexcept { return std::move(rows_); }
+
+  [[nodiscard]] bool wants(std::size_t size, bool suspect) noexcept {
+    // A suspect runs alone: it waits until the worker holds nothing, and nothing is taken past it.
+    const bool alone = rows_.empty() && !limits_.holds_others;
+    const bool fits = rows_.empty() || bytes_ + size <= limits_.bytes;
+    if (!fits || (suspect && !alone)) enough_ = true;
+    return !enough_;
+  }
+  void add(Row row) {
+    bytes_ += row.delivery.bytes.size();
+    enough_ = row.delivery.suspect || rows_.size() + 1 == limits_.messages;
+    rows_.push_back(std::move(row));
+  }
+
+ private:
+  ReserveLimits limits_;
+  std::vector<Row> rows_;
+  std::size_t bytes_ = 0;
+  bool enough_;
+};
+
+Result<void> pick_from_list(client::SqliteDb& db, const std::string& queue, int step, Picker& picker) {
+  auto rows = db.query(
+      "SELECT position, bytes, suspect, strikes, waited FROM messages WHERE place = 0 AND queue = ? AND step = ?"
+      " ORDER BY position LIMIT ?");
+  rows.bind_text(1, queue).bind(2, step).bind(3, static_cast<std::int64_t>(picker.room()));
+  while (!picker.has_enough()) {
+    auto more = rows.step();
+    if (!more) return tl::unexpected(more.error());
+    if (!*more) break;
+    const std::string_view bytes = rows.text(1);
+    const bool suspect = rows.integer(2) != 0;
+    if (!picker.wants(bytes.size(), suspect)) break;
+    picker.add(
+        {rows.integer(0), Delivery{Token{}, queue, step, std::string(bytes), suspect, static_cast<int>(rows.integer(3)),
+                                   std::chrono::milliseconds(rows.integer(4))}});
+  }
+  return {};
+}
+
+}  // namespace
+
+Store::Store(std::unique_ptr<client::SqliteDb> db, const StoreOptions& options) noexcept
+    : db_(std::move(db)), options_(options) {}
+
+Result<std::unique_ptr<Store>> Store::open(const client::SqliteOptions& file, const StoreOptions& options,
+                                           Deadline deadline) {
+  auto db = client::SqliteDb::open(file, deadline);
+  if (!db) return tl::unexpected(db.error());
+  if (auto prepared = prepare_schema(**db, deadline); !prepared) {
+    return fail(prepared.error().code, fmt::format("'{}': {}", file.path, prepared.error().message));
+  }
+  return std::unique_ptr<Store>(new Store(std::move(*db), options));
+}
+
+Result<std::vector<std::string>> Store::route(const wire::TaskMessage& message) {
+  if (message.exchange.empty()) return std::vector<std::string>{message.routing_key};
+  auto rows = db_->query(
+      "SELECT e.type, b.routing_key, b.pattern, b.queue FROM exchanges e JOIN bindings b ON b.exchange = e.name"
+      " WHERE e.name = ?");
+  rows.bind_text(1, message.exchange);
+  auto type = wire::ExchangeType::direct;
+  std::vector<wire::Binding> bindings;
+  for (;;) {
+    auto more = rows.step();
+    if (!more) return tl::unexpected(more.error());
+    if (!*more) break;
+    type = static_cast<wire::ExchangeType>(rows.integer(0));
+    bindings.push_back({std::string(rows.text(1)), std::string(rows.text(2)), std::string(rows.text(3))});
+  }
+  auto queues = wire::route(type, bindings, message.routing_key);
+  if (!queues.empty()) return queues;
+  return fail(Errc::not_found, fmt::format("exchange '{}' has no queue bound for routing key '{}'", message.exchange,
+                                           message.routing_key));
+}
+
+Result<void> Store::publish(const wire::TaskMessage& message, std::span<const std::string> queues) {
+  const std::string bytes = wire::encode_envelope(message);
+  for (const auto& queue : queues) {
+    if (auto done = insert_ready(queue, wire::priority_step(message.priority), bytes); !done) return done;
+  }
+  return {};
+}
+
+Result<void> Store::publish(const wire::TaskMessage& message) {
+  auto queues = route(message);
+  if (!queues) return tl::unexpected(queues.error());
+  return publish(message, *queues);
+}
+
+Result<void> Store::insert_ready(const std::string& queue, int step, std::string_view bytes) {
+  auto done = db_->query("INSERT INTO messages(queue, step, place, bytes) VALUES(?, ?, 0, ?)")
+                  .bind_text(1, queue)
+                  .bind(2, step)
+                  .bind_blob(3, bytes)
+                  .run();
+  if (!done) return tl::unexpected(done.error());
+  return {};
+}
+
+Result<void> Store::declare(const wire::QueueDeclaration& queue) {
+  const std::string& exchange = queue.exchange.empty() ? queue.name : queue.exchange;
+  const wire::Binding binding = wire::binding_of(queue);
+  auto done = db_->query("INSERT OR IGNORE INTO queues VALUES(?)").bind_text(1, queue.name).run();
+  if (done) {
+    done = db_->query("INSERT OR REPLACE INTO exchanges VALUES(?, ?)")
+               .bind_text(1, exchange)
+               .bind(2, static_cast<std::int64_t>(queue.exchange_type))
+               .run();
+  }
+  if (done) {
+    done = db_->query("INSERT OR IGNORE INTO bindings VALUES(?, ?, ?, ?)")
+               .bind_text(1, exchange)
+               .bind_text(2, binding.routing_key)
+               .bind_text(3, binding.pattern)
+               .bind_text(4, binding.queue)
+               .run();
+  }
+  if (!done) return tl::unexpected(done.error());
+  return {};
+}
+
+Result<void> Store::move_due(std::span<const std::string> queues) {
+  const std::int64_t until = now().time_since_epoch().count();
+  std::int64_t room = kDueAtOnce;
+  for (const auto& queue : queues) {
+    std::vector<std::int64_t> due;
+    {
+      auto rows =
+          db_->query("SELECT position FROM messages WHERE place = 2 AND queue = ? AND due <= ? ORDER BY due LIMIT ?");
+      rows.bind_text(1, queue).bind(2, until).bind(3, room);
+      for (;;) {
+        auto more = rows.step();
+        if (!more) return tl::unexpected(more.error());
+        if (!*more) break;
+        due.push_back(rows.integer(0));
+      }
+    }
+    for (const std::int64_t position : due) {
+      auto moved =
+          db_->query(
+                 "UPDATE messages SET place = 0, due = NULL, position = (SELECT max(position) + 1 FROM messages)"
+                 " WHERE position = ?")
+              .bind(1, position)
+              .run();
+      if (!moved) return tl::unexpected(moved.error());
+    }
+    room -= static_cast<std::int64_t>(due.size());
+    if (room <= 0) break;
+  }
+  return {};
+}
+
+Result<std::vector<Delivery>> Store::reserve(OwnerId owner, std::span<const std::string> queues, std::size_t first,
+                                             const ReserveLimits& limits, std::uint64_t& next_token) {
+  Picker picker(limits);
+  for (const int step : wire::kDefaultPrioritySteps) {
+    for (std::size_t i = 0; i < queues.size() && !picker.has_enough(); ++i) {
+      if (auto read = pick_from_list(*db_, queues[(first + i) % queues.size()], step, picker); !read) {
+        return tl::unexpected(read.error());
+      }
+    }
+  }
+  std::vector<Delivery> taken;
+  for (auto& [position, delivery] : picker.take()) {
+    delivery.token = Token(next_token++);
+    auto claimed = db_->query("UPDATE messages SET place = 1, owner = ?, token = ? WHERE position = ?")
+                       .bind(1, owner.get())
+                       .bind(2, static_cast<std::int64_t>(delivery.token.get()))
+                       .bind(3, position)
+                       .run();
+    if (!claimed) return tl::unexpected(claimed.error());
+    taken.push_back(std::move(delivery));
+  }
+  return taken;
+}
+
+Result<bool> Store::has_ready(std::span<const std::string> queues) {
+  for (const auto& queue : queues) {
+    auto row = db_->query("SELECT 1 FROM messages WHERE place = 0 AND queue = ? LIMIT 1");
+    auto found = row.bind_text(1, queue).step();
+    if (!found || *found) return found;
+  }
+  return false;
+}
+
+Result<std::optional<Timestamp>> Store::next_due(std::span<const std::string> queues) {
+  std::optional<Timestamp> next;
+  for (const auto& queue : queues) {
+    auto row = db_->query("SELECT due FROM messages WHERE place = 2 AND queue = ? ORDER BY due LIMIT 1");
+    auto found = row.bind_text(1, queue).step();
+    if (!found) return tl::unexpected(found.error());
+    if (!*found) continue;
+    const Timestamp due{std::chrono::microseconds(row.integer(0))};
+    if (!next || due < *next) next = due;
+  }
+  return next;
+}
+
+}  // namespace lovage::broker::sqlite

@@ -1,0 +1,120 @@
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/logging.hpp"
+#include "broker/sqlite/store.hpp"
+
+namespace lovage::broker::sqlite {
+namespace {
+
+using Routed = std::vector<std::vector<std::string>>;
+
+std::int64_t due_of(const Due& due, Timestamp now) {
+  const Timestamp at = due.at ? *due.at : now + due.delay;
+  return at.time_since_epoch().count();
+}
+
+int place_of(Disposal disposal) noexcept {
+  return disposal == Disposal::schedule ? 2 : 0;
+}
+
+}  // namespace
+
+Result<SettleStatus> Store::settle(OwnerId owner, const Settlement& settlement) {
+  // What can be refused is found out before the first write.
+  Routed routed;
+  for (const auto& message : settlement.sends) {
+    auto queues = route(message);
+    if (!queues && queues.error().code != Errc::not_found) return tl::unexpected(queues.error());
+    if (!queues) {
+      log::error(fmt::format("Cannot settle task {}: {}", message.id, queues.error().message));
+      return SettleStatus::failed;
+    }
+    routed.push_back(std::move(*queues));
+  }
+  auto changed = write_disposal(owner, settlement);
+  if (!changed) return tl::unexpected(changed.error());
+  if (*changed == 0) return SettleStatus::fenced;
+  for (const auto& result : settlement.results) {
+    if (auto put = put_result(result); !put) return tl::unexpected(put.error());
+  }
+  for (std::size_t i = 0; i < settlement.sends.size(); ++i) {
+    if (auto sent = publish(settlement.sends[i], routed[i]); !sent) return tl::unexpected(sent.error());
+  }
+  return SettleStatus::settled;
+}
+
+Result<std::int64_t> Store::write_disposal(OwnerId owner, const Settlement& settlement) {
+  const auto token = static_cast<std::int64_t>(settlement.token.get());
+  switch (settlement.disposal) {
+    case Disposal::dead_letter:
+      if (auto written = write_dead_letter(owner, settlement); !written || *written == 0) return written;
+      [[fallthrough]];
+    case Disposal::acknowledge:
+      return db_->query("DELETE FROM messages WHERE place = 1 AND owner = ? AND token = ?")
+          .bind(1, owner.get())
+          .bind(2, token)
+          .run();
+    case Disposal::return_head:
+    case Disposal::return_tail:
+    case Disposal::schedule:
+      return write_return(owner, settlement);
+  }
+  return 0;
+}
+
+Result<std::int64_t> Store::write_return(OwnerId owner, const Settlement& settlement) {
+  auto update = db_->query(
+      "UPDATE messages SET place = ?3, owner = NULL, token = NULL, due = ?4, started = 0, bytes = coalesce(?5, bytes),"
+      " suspect = coalesce(?6, suspect), strikes = coalesce(?7, strikes), waited = coalesce(?8, waited),"
+      " position = CASE ?9 WHEN 0 THEN position ELSE (SELECT max(position) + 1 FROM messages) END"
+      " WHERE place = 1 AND owner = ?1 AND token = ?2");
+  update.bind(1, owner.get()).bind(2, static_cast<std::int64_t>(settlement.token.get()));
+  update.bind(3, place_of(settlement.disposal));
+  if (settlement.disposal == Disposal::schedule) update.bind(4, due_of(settlement.due, now()));
+  if (!settlement.replacement.empty()) update.bind_blob(5, settlement.replacement);
+  if (const auto& marks = settlement.marks) {
+    update.bind(6, marks->suspect ? 1 : 0).bind(7, marks->strikes).bind(8, marks->waited_unknown.count());
+  }
+  update.bind(9, settlement.disposal == Disposal::return_tail ? 1 : 0);
+  return update.run();
+}
+
+Result<std::int64_t> Store::write_dead_letter(OwnerId owner, const Settlement& settlement) {
+  const DeadLetter& letter = settlement.dead_letter;
+  return db_
+      ->query(
+          "INSERT INTO dead_letters(task_id, task, reason, detail, queue, step, died, bytes)"
+          " SELECT ?3, ?4, ?5, ?6, queue, step, ?7, bytes FROM messages WHERE place = 1 AND owner = ?1 AND token = ?2")
+      .bind(1, owner.get())
+      .bind(2, static_cast<std::int64_t>(settlement.token.get()))
+      .bind_text(3, letter.task_id)
+      .bind_text(4, letter.task)
+      .bind_text(5, letter.reason)
+      .bind_text(6, letter.detail)
+      .bind(7, now().time_since_epoch().count())
+      .run();
+}
+
+Result<SettleStatus> Store::store_state(OwnerId owner, Token token, const StoreResult& result) {
+  {
+    auto row = db_->query("SELECT 1 FROM messages WHERE place = 1 AND owner = ? AND token = ?");
+    auto held = row.bind(1, owner.get()).bind(2, static_cast<std::int64_t>(token.get())).step();
+    if (!held) return tl::unexpected(held.error());
+    if (!*held) return SettleStatus::fenced;
+  }
+  if (auto put = put_result(result); !put) return tl::unexpected(put.error());
+  return SettleStatus::settled;
+}
+
+Result<SettleStatus> Store::record_start(OwnerId owner, Token token) {
+  auto changed = db_->query("UPDATE messages SET started = 1 WHERE place = 1 AND owner = ? AND token = ?")
+                     .bind(1, owner.get())
+                     .bind(2, static_cast<std::int64_t>(token.get()))
+                     .run();
+  if (!changed) return tl::unexpected(changed.error());
+  return *changed == 0 ? SettleStatus::fenced : SettleStatus::settled;
+}
+
+}  // namespace lovage::broker::sqlite

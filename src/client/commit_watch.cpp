@@ -1,0 +1,93 @@
+#include "client/commit_watch.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace lovage::client {
+namespace {
+
+constexpr const char* kSuffix = "-wake";
+
+}  // namespace
+
+Result<int> open_commit_file(const std::string& database_path) {
+  const std::string path = database_path + kSuffix;
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (fd >= 0) return fd;
+  const bool no_space = errno == ENOSPC || errno == EROFS || errno == EDQUOT;
+  return fail(no_space ? Errc::no_space : Errc::refused,
+              fmt::format("cannot create '{}': {}", path, std::strerror(errno)));
+}
+
+CommitFeed::Subscription::~Subscription() {
+  if (!feed_) return;
+  const std::lock_guard lock(feed_->mutex_);
+  feed_->subscribers_.erase(id_);
+}
+
+CommitFeed::Subscription CommitFeed::subscribe(const std::shared_ptr<CommitFeed>& feed, Subscriber subscriber) {
+  const std::lock_guard lock(feed->mutex_);
+  const std::uint64_t id = feed->next_id_++;
+  feed->subscribers_.emplace(id, std::move(subscriber));
+  return {feed, id};
+}
+
+void CommitFeed::notify() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, subscriber] : subscribers_) subscriber();
+}
+
+Result<std::shared_ptr<CommitWatch>> CommitWatch::open(const std::string& database_path) {
+  auto file = open_commit_file(database_path);
+  if (!file) return tl::unexpected(file.error());
+  ::close(*file);
+  const int watch = ::inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+  const int stop = watch < 0 ? -1 : ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (stop >= 0 && ::inotify_add_watch(watch, (database_path + kSuffix).c_str(), IN_MODIFY) >= 0) {
+    return std::shared_ptr<CommitWatch>(new CommitWatch(watch, stop));
+  }
+  const int error = errno;
+  if (watch >= 0) ::close(watch);
+  if (stop >= 0) ::close(stop);
+  return fail(Errc::refused, fmt::format("cannot watch '{}' for commits: {} (see fs.inotify.max_user_instances)",
+                                         database_path, std::strerror(error)));
+}
+
+CommitWatch::CommitWatch(int watch_fd, int stop_fd)
+    : watch_fd_(watch_fd), stop_fd_(stop_fd), owner_(::getpid()), thread_([this] { run(); }) {}
+
+CommitWatch::~CommitWatch() {
+  if (owner_ == ::getpid()) {
+    const std::uint64_t one = 1;
+    // An eventfd that nobody else writes to takes the 8 bytes.
+    [[maybe_unused]] const auto written = ::write(stop_fd_, &one, sizeof one);
+    thread_.join();
+  } else {
+    thread_.detach();
+  }
+  ::close(watch_fd_);
+  ::close(stop_fd_);
+}
+
+void CommitWatch::run() {
+  std::array<pollfd, 2> fds{pollfd{watch_fd_, POLLIN, 0}, pollfd{stop_fd_, POLLIN, 0}};
+  alignas(inotify_event) std::array<char, 4096> buffer;
+  for (;;) {
+    if (::poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) return;
+    if (fds[1].revents != 0) return;
+    bool any = false;
+    while (::read(watch_fd_, buffer.data(), buffer.size()) > 0) any = true;
+    if (any) notify();
+  }
+}
+
+}  // namespace lovage::client
