@@ -3,11 +3,13 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/backoff.hpp"
 #include "base/result.hpp"
@@ -30,7 +32,10 @@ class RedisAsync {
 
   struct Events {
     UniqueFunction<void()> on_connected;  // before any command is sent; each time
+    // After the handlers of the commands that were lost with it; also when connecting failed.
     UniqueFunction<void(const Failure&, std::chrono::milliseconds retry_in)> on_disconnected;
+    // Messages of subscriptions ("message", "pmessage" arrays), which answer no command.
+    UniqueFunction<void(RedisReply)> on_message;
   };
   struct Options {
     RedisOptions redis;
@@ -47,6 +52,7 @@ class RedisAsync {
   RedisAsync& operator=(const RedisAsync&) = delete;
 
   void connect();
+  // Outstanding handlers are not called any more. connect() starts again.
   void close();
   [[nodiscard]] bool connected() const noexcept;
   // The id of this connection at the server (CLIENT ID), for CLIENT UNBLOCK; 0 when not connected.
@@ -56,7 +62,8 @@ class RedisAsync {
   // handler is called once, later, on the loop. Error replies reach it as replies (is_error()).
   void command(std::span<const std::string_view> arguments, ReplyHandler handler);
   void command(std::initializer_list<std::string_view> arguments, ReplyHandler handler);
-  // Commands that were appended with append_command.
+  // Commands that were appended with append_command; error replies are among the replies, as they came.
+  // At least one.
   void pipeline(std::string bytes, std::size_t replies, UniqueFunction<void(Result<std::vector<RedisReply>>)> handler);
 
   // Drops the connection now, as if it had been lost (tests, and READONLY after a fail-over).

@@ -33,14 +33,21 @@ class RedisReply {
 // like are server_busy; all else is refused.
 Failure failure_of(const RedisReply& error);
 
+// An error that says that this server is not (or not yet, or no more) the one to talk to: LOADING,
+// READONLY, MASTERDOWN, and UNBLOCKED by a fail-over. The connection is to be made anew.
+bool wants_another_server(const RedisReply& reply);
+
 // Appends one command in RESP to `out`.
 void append_command(std::string& out, std::span<const std::string_view> arguments);
 void append_command(std::string& out, std::initializer_list<std::string_view> arguments);
 
-// Bytes in, replies out, bounded: a bulk string over `max_bulk` or nesting over a few levels is bad_data.
+// Bytes in, replies out, bounded: a reply of more than `max_reply` bytes or nesting over a few levels is
+// bad_data, and so is all that follows. Call next() until it has nothing before feeding more.
 class RedisReader {
  public:
-  RedisReader();
+  // The default is the longest string that Redis keeps.
+  static constexpr std::size_t kMaxReply = std::size_t{512} * 1024 * 1024;
+  explicit RedisReader(std::size_t max_reply = kMaxReply);
   ~RedisReader();
   RedisReader(RedisReader&&) noexcept;
   RedisReader& operator=(RedisReader&&) noexcept;
@@ -53,6 +60,8 @@ class RedisReader {
     void operator()(redisReader* reader) const noexcept;
   };
   std::unique_ptr<redisReader, Free> reader_;
+  std::size_t max_reply_;
+  std::size_t reply_size_ = 0;  // bytes of the reply that is not complete yet
 };
 
 }  // namespace lovage::client

@@ -2,8 +2,9 @@
 // lease thread and management commands.
 #pragma once
 
+#include <atomic>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -64,14 +65,13 @@ class RedisPool {
   [[nodiscard]] const RedisOptions& options() const noexcept { return options_; }
 
  private:
+  struct State;
+  State& state();
   void give_back(std::unique_ptr<RedisSync> connection) noexcept;
-  void forget_after_fork() noexcept;
 
   const RedisOptions options_;
   const std::size_t max_idle_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<RedisSync>> idle_;  // guarded by mutex_
-  int owner_pid_ = 0;                             // guarded by mutex_
+  std::atomic<State*> state_;  // owned; a forked child puts its own in
 };
 
 }  // namespace lovage::client

@@ -1,1 +1,283 @@
-// placeholder until this layer lands
+#include "net/loop.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+namespace lovage::net {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+// A turn ends even when its handlers keep making others ready: what it gathered must leave.
+constexpr int kMaxHandlersPerTurn = 256;
+constexpr int kMaxTurnEndRounds = 8;
+
+// A function that a registration calls again and again, and that may end its own registration while it
+// runs: it is then destroyed after it has returned.
+template <class... Args>
+class Callback {
+ public:
+  explicit Callback(UniqueFunction<void(Args...)> function) : function_(std::move(function)) {}
+
+  void call(Args... args) {
+    running_ = true;
+    function_(args...);
+    running_ = false;
+    if (ended_) function_ = {};
+  }
+  void end() noexcept {
+    ended_ = true;
+    if (!running_) function_ = {};
+  }
+  [[nodiscard]] bool ended() const noexcept { return ended_; }
+
+ private:
+  UniqueFunction<void(Args...)> function_;
+  bool running_ = false;
+  bool ended_ = false;
+};
+
+class Timer final : public Registration::State, public std::enable_shared_from_this<Timer> {
+ public:
+  Timer(asio::io_context& context, Duration period, UniqueFunction<void()> function)
+      : timer_(context), period_(period), callback_(std::move(function)) {}
+
+  void start(Monotonic when) {
+    timer_.expires_at(when);
+    timer_.async_wait([self = shared_from_this()](error_code error) {
+      if (!error && !self->callback_.ended()) self->fire();
+    });
+  }
+
+  void cancel() noexcept override {
+    callback_.end();
+    timer_.cancel();
+  }
+
+ private:
+  void fire() {
+    callback_.call();
+    if (callback_.ended() || period_ == Duration::zero()) return;
+    // From the last due time, so that periods do not drift; a late loop does not catch up in a burst.
+    start(std::max(timer_.expiry() + period_, std::chrono::steady_clock::now()));
+  }
+
+  asio::steady_timer timer_;
+  const Duration period_;  // zero: once
+  Callback<> callback_;
+};
+
+class Signals final : public Registration::State, public std::enable_shared_from_this<Signals> {
+ public:
+  Signals(asio::io_context& context, std::initializer_list<int> signals, UniqueFunction<void(int)> function)
+      : set_(context), callback_(std::move(function)) {
+    for (const int signal : signals) set_.add(signal);
+  }
+
+  void start() {
+    set_.async_wait([self = shared_from_this()](error_code error, int signal) {
+      if (error || self->callback_.ended()) return;
+      self->callback_.call(signal);
+      if (!self->callback_.ended()) self->start();
+    });
+  }
+
+  void cancel() noexcept override {
+    callback_.end();
+    error_code ignored;
+    set_.clear(ignored);
+    set_.cancel(ignored);
+  }
+
+ private:
+  asio::signal_set set_;
+  Callback<int> callback_;
+};
+
+// epoll takes each descriptor once: a reader and a writer of the same one share this.
+class Descriptor {
+ public:
+  using Table = std::unordered_map<int, std::weak_ptr<Descriptor>>;
+
+  Descriptor(asio::io_context& context, Table& table, int fd) : table_(table), fd_(fd), stream_(context, fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    stream_.release();  // the descriptor is the caller's to close
+    table_.erase(fd_);
+  }
+  asio::posix::stream_descriptor& stream() noexcept { return stream_; }
+
+ private:
+  Table& table_;
+  const int fd_;
+  asio::posix::stream_descriptor stream_;
+};
+
+class Watch final : public Registration::State, public std::enable_shared_from_this<Watch> {
+ public:
+  Watch(std::shared_ptr<Descriptor> descriptor, asio::posix::descriptor_base::wait_type what,
+        UniqueFunction<void()> function)
+      : descriptor_(std::move(descriptor)), what_(what), callback_(std::move(function)) {}
+
+  void start() {
+    descriptor_->stream().async_wait(what_, [self = shared_from_this()](error_code error) {
+      if (error || self->callback_.ended()) return;
+      self->callback_.call();
+      if (!self->callback_.ended()) self->start();
+    });
+  }
+
+  void cancel() noexcept override {
+    callback_.end();
+    // Now, not when the aborted wait is handled: the caller may close the descriptor next, and its
+    // number may come back.
+    descriptor_.reset();
+  }
+
+ private:
+  std::shared_ptr<Descriptor> descriptor_;
+  const asio::posix::descriptor_base::wait_type what_;
+  Callback<> callback_;
+};
+
+}  // namespace
+
+Registration& Registration::operator=(Registration&& other) noexcept {
+  if (this != &other) {
+    reset();
+    state_ = std::move(other.state_);
+  }
+  return *this;
+}
+
+void Registration::reset() noexcept {
+  if (const auto state = std::exchange(state_, nullptr)) state->cancel();
+}
+
+struct Loop::Impl {
+  Descriptor::Table descriptors;  // outlives the context, whose last handlers still hold descriptors
+  asio::io_context context{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+  std::vector<UniqueFunction<void()>> turn_end;
+  std::deque<UniqueFunction<void()>> running_posts;  // taken from `posted`, not called yet
+  std::atomic<bool> stopping{false};
+  std::atomic<std::thread::id> thread{std::this_thread::get_id()};
+  std::mutex mutex;
+  std::vector<UniqueFunction<void()>> posted;  // guarded by mutex
+
+  // One wake-up for all posts since the last.
+  void run_posts() {
+    {
+      const std::lock_guard lock(mutex);
+      std::move(posted.begin(), posted.end(), std::back_inserter(running_posts));
+      posted.clear();
+    }
+    while (!running_posts.empty() && !stopping.load()) {
+      const auto function = std::move(running_posts.front());
+      running_posts.pop_front();
+      function();
+    }
+    if (!running_posts.empty()) asio::post(context, [this] { run_posts(); });
+  }
+
+  void end_turn() {
+    for (int round = 0; round < kMaxTurnEndRounds && !turn_end.empty(); ++round) {
+      for (const auto& function : std::exchange(turn_end, {})) function();
+    }
+  }
+
+  Registration watch(int fd, asio::posix::descriptor_base::wait_type what, UniqueFunction<void()> function) {
+    auto descriptor = descriptors[fd].lock();
+    if (!descriptor) {
+      descriptor = std::make_shared<Descriptor>(context, descriptors, fd);
+      descriptors[fd] = descriptor;
+    }
+    const auto state = std::make_shared<Watch>(std::move(descriptor), what, std::move(function));
+    state->start();
+    return Registration(state);
+  }
+};
+
+Loop::Loop() : impl_(std::make_unique<Impl>()) {}
+
+Loop::~Loop() = default;
+
+void Loop::run() {
+  impl_->thread = std::this_thread::get_id();
+  auto& context = impl_->context;
+  while (!impl_->stopping.load()) {
+    impl_->end_turn();
+    if (impl_->stopping.load()) break;
+    const bool ran = (impl_->turn_end.empty() ? context.run_one() : context.poll_one()) > 0;
+    for (int i = 0; ran && i < kMaxHandlersPerTurn && context.poll_one() > 0; ++i) {
+    }
+  }
+  context.restart();
+  impl_->stopping = false;
+}
+
+void Loop::stop() {
+  impl_->stopping = true;
+  impl_->context.stop();
+}
+
+bool Loop::in_loop_thread() const noexcept {
+  return impl_->thread.load() == std::this_thread::get_id();
+}
+
+void Loop::post(UniqueFunction<void()> function) {
+  bool first = false;
+  {
+    const std::lock_guard lock(impl_->mutex);
+    first = impl_->posted.empty();
+    impl_->posted.push_back(std::move(function));
+  }
+  if (first) asio::post(impl_->context, [impl = impl_.get()] { impl->run_posts(); });
+}
+
+void Loop::at_end_of_turn(UniqueFunction<void()> function) {
+  impl_->turn_end.push_back(std::move(function));
+}
+
+Registration Loop::after(Duration delay, UniqueFunction<void()> function) {
+  const auto timer = std::make_shared<Timer>(impl_->context, Duration::zero(), std::move(function));
+  timer->start(std::chrono::steady_clock::now() + delay);
+  return Registration(timer);
+}
+
+Registration Loop::every(Duration period, UniqueFunction<void()> function) {
+  const auto timer = std::make_shared<Timer>(impl_->context, period, std::move(function));
+  timer->start(std::chrono::steady_clock::now() + period);
+  return Registration(timer);
+}
+
+Registration Loop::on_readable(int fd, UniqueFunction<void()> function) {
+  return impl_->watch(fd, asio::posix::descriptor_base::wait_read, std::move(function));
+}
+
+Registration Loop::on_writable(int fd, UniqueFunction<void()> function) {
+  return impl_->watch(fd, asio::posix::descriptor_base::wait_write, std::move(function));
+}
+
+Registration Loop::on_signals(std::initializer_list<int> signals, UniqueFunction<void(int)> function) {
+  const auto state = std::make_shared<Signals>(impl_->context, signals, std::move(function));
+  state->start();
+  return Registration(state);
+}
+
+}  // namespace lovage::net

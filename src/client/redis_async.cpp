@@ -1,0 +1,286 @@
+#include "client/redis_async.hpp"
+
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "client/redis_dial.hpp"
+#include "net/loop.hpp"
+#include "net/stream.hpp"
+
+namespace lovage::client {
+namespace {
+
+using RepliesHandler = UniqueFunction<void(Result<std::vector<RedisReply>>)>;
+
+// A request whose replies are not all there.
+struct Pending {
+  std::uint64_t start = 0;  // where its bytes begin, counted from the connection's first
+  std::size_t missing = 1;
+  RedisAsync::ReplyHandler one;  // either this ...
+  RepliesHandler all;            // ... or this
+  std::vector<RedisReply> replies;
+
+  void fail(const Failure& why) const { one ? one(tl::unexpected(why)) : all(tl::unexpected(why)); }
+};
+
+bool is_message(const RedisReply& reply) {
+  if (reply.kind != RedisReply::Kind::array || reply.items.empty()) return false;
+  const auto& kind = reply.items.front().text;
+  return kind == "message" || kind == "pmessage";
+}
+
+}  // namespace
+
+struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
+  Impl(net::Loop& event_loop, Options given, Events calls)
+      : loop(event_loop), options(std::move(given)), events(std::move(calls)) {}
+
+  enum class State { closed, dialing, ready, waiting };
+
+  void connect() {
+    if (state != State::closed && state != State::waiting) return;
+    state = State::dialing;
+    timer.reset();
+    // Every candidate has its own limit; the whole has none.
+    dial.emplace(options.redis, options.client_name, Deadline::never());
+    // Later: events never come from within connect().
+    timer = loop.after(Duration::zero(), [this] { advance_dial(); });
+  }
+
+  void advance_dial() {
+    const auto self = shared_from_this();
+    // Before the dial closes the descriptor that is watched.
+    watch.reset();
+    timer.reset();
+    auto dialed = dial->advance();
+    if (!dialed) return lose(dialed.error());
+    if (*dialed) return established(std::move(**dialed));
+    const auto wait = dial->wait();
+    const auto go_on = [this] { advance_dial(); };
+    watch = wait.want == net::Want::writable ? loop.on_writable(wait.fd, go_on) : loop.on_readable(wait.fd, go_on);
+    if (!wait.until.is_never()) timer = loop.after(wait.until.remaining(), go_on);
+  }
+
+  void established(DialedRedis dialed) {
+    dial.reset();
+    state = State::ready;
+    client_id = dialed.client_id;
+    reader = RedisReader();
+    queued = 0;
+    stream = std::make_unique<net::Stream>(loop, std::move(dialed.socket),
+                                           net::Stream::Handlers{[this](std::string_view bytes) { receive(bytes); },
+                                                                 [this](const Failure& why) { lose(why); }});
+    if (events.on_connected) events.on_connected();
+  }
+
+  void close() {
+    state = State::closed;
+    ++closes;
+    forget_connection();
+    pending.clear();
+    rejected.clear();
+  }
+
+  void forget_connection() {
+    watch.reset();
+    timer.reset();
+    watchdog.reset();
+    dial.reset();
+    stream.reset();
+    out.clear();
+    awaiting = false;
+    client_id = 0;
+    ++generation;
+  }
+
+  // The connection is gone, or none could be made: every request fails, and another try is due.
+  void lose(const Failure& why) {
+    const auto self = shared_from_this();
+    const std::string where = state == State::ready ? "connection to " + options.redis.display_url + ": " : "";
+    const Failure lost{Errc::unavailable, where + why.message};
+    const std::uint64_t written = stream ? stream->written() : 0;
+    forget_connection();
+    state = State::waiting;
+    const auto delay = options.backoff.jittered(attempt++, random_u64());
+    timer = loop.after(delay, [this] {
+      const auto alive = shared_from_this();
+      connect();
+    });
+    const auto now = closes;
+    for (const auto& request : std::exchange(pending, {})) {
+      request.fail({request.start < written ? Errc::uncertain : Errc::unavailable, lost.message});
+      if (closes != now) return;  // a handler closed us
+    }
+    const auto code = why.code == Errc::uncertain ? Errc::unavailable : why.code;
+    if (events.on_disconnected) events.on_disconnected({code, lost.message}, delay);
+  }
+
+  void receive(std::string_view bytes) {
+    const auto self = shared_from_this();
+    last_heard = std::chrono::steady_clock::now();
+    if (auto fed = reader.feed(bytes); !fed) return lose(fed.error());
+    const auto now = generation;
+    while (generation == now) {
+      auto reply = reader.next();
+      if (!reply) return lose(reply.error());
+      if (!*reply) break;
+      take_reply(std::move(**reply));
+    }
+    if (generation == now && pending.empty()) awaiting = false;
+  }
+
+  void take_reply(RedisReply reply) {
+    if (events.on_message && is_message(reply)) return events.on_message(std::move(reply));
+    if (pending.empty()) return lose({Errc::bad_data, "a reply that answers no command"});
+    std::optional<Failure> elsewhere;
+    if (wants_another_server(reply)) {
+      elsewhere = failure_of(reply);
+    } else {
+      attempt = 0;  // only a server that does its work ends the back-off
+    }
+    const auto now = generation;
+    auto& front = pending.front();
+    if (front.one) {
+      const auto request = std::move(front);
+      pending.pop_front();
+      request.one(std::move(reply));
+    } else {
+      front.replies.push_back(std::move(reply));
+      if (--front.missing == 0) {
+        auto request = std::move(front);
+        pending.pop_front();
+        request.all(std::move(request.replies));
+      }
+    }
+    if (elsewhere && generation == now) lose(*elsewhere);
+  }
+
+  void add(Pending request, std::string bytes) {
+    if (state != State::ready) return reject(std::move(request));
+    request.start = queued;
+    queued += bytes.size();
+    if (out.empty()) {
+      out.swap(bytes);
+    } else {
+      out += bytes;
+    }
+    pending.push_back(std::move(request));
+    schedule_flush();
+  }
+
+  void add_command(std::span<const std::string_view> arguments, ReplyHandler handler) {
+    Pending request{queued, 1, std::move(handler), {}, {}};
+    if (state != State::ready) return reject(std::move(request));
+    const auto before = out.size();
+    append_command(out, arguments);
+    queued += out.size() - before;
+    pending.push_back(std::move(request));
+    schedule_flush();
+  }
+
+  // Handlers are called later, never from within the call that asked.
+  void reject(Pending request) {
+    rejected.push_back(std::move(request));
+    if (rejected.size() > 1) return;
+    loop.at_end_of_turn([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      const auto now = self->closes;
+      for (const auto& late : std::exchange(self->rejected, {})) {
+        late.fail({Errc::unavailable, "not connected to " + self->options.redis.display_url});
+        if (self->closes != now) return;
+      }
+    });
+  }
+
+  void schedule_flush() {
+    if (flush_scheduled) return;
+    flush_scheduled = true;
+    loop.at_end_of_turn([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->flush();
+    });
+  }
+
+  void flush() {
+    flush_scheduled = false;
+    if (state != State::ready || out.empty()) return;
+    stream->write(out);
+    if (std::exchange(awaiting, true)) return;
+    last_heard = std::chrono::steady_clock::now();
+    if (!watchdog && options.reply_timeout.count() > 0) watch_for(options.reply_timeout);
+  }
+
+  void watch_for(Duration delay) {
+    watchdog = loop.after(delay, [this] {
+      if (!awaiting) return watchdog.reset();
+      const auto silent = std::chrono::steady_clock::now() - last_heard;
+      if (silent < options.reply_timeout) return watch_for(options.reply_timeout - silent);
+      lose({Errc::unavailable, "no reply for " + std::to_string(options.reply_timeout.count()) + " ms"});
+    });
+  }
+
+  net::Loop& loop;
+  const Options options;
+  const Events events;
+  State state = State::closed;
+  unsigned attempt = 0;
+  // Handlers may end the connection, or close us, while we work on it.
+  std::uint64_t generation = 0;
+  std::uint64_t closes = 0;
+  std::optional<RedisDial> dial;
+  net::Registration watch;
+  net::Registration timer;     // the dial's limit, or the next try
+  net::Registration watchdog;  // runs on past the last reply: cheaper than one timer a turn
+  bool awaiting = false;       // replies to what was written
+  Monotonic last_heard{};      // or when the first of them was asked for
+  std::unique_ptr<net::Stream> stream;
+  RedisReader reader;
+  std::int64_t client_id = 0;
+  std::string out;           // this turn's commands
+  std::uint64_t queued = 0;  // bytes asked to be written since the connection was made
+  bool flush_scheduled = false;
+  std::deque<Pending> pending;
+  std::vector<Pending> rejected;
+};
+
+RedisAsync::RedisAsync(net::Loop& loop, Options options, Events events)
+    : impl_(std::make_shared<Impl>(loop, std::move(options), std::move(events))) {}
+
+RedisAsync::~RedisAsync() {
+  impl_->close();
+}
+
+void RedisAsync::connect() {
+  impl_->connect();
+}
+
+void RedisAsync::close() {
+  impl_->close();
+}
+
+bool RedisAsync::connected() const noexcept {
+  return impl_->state == Impl::State::ready;
+}
+
+std::int64_t RedisAsync::client_id() const noexcept {
+  return impl_->client_id;
+}
+
+void RedisAsync::command(std::span<const std::string_view> arguments, ReplyHandler handler) {
+  impl_->add_command(arguments, std::move(handler));
+}
+
+void RedisAsync::command(std::initializer_list<std::string_view> arguments, ReplyHandler handler) {
+  impl_->add_command(std::span(arguments.begin(), arguments.size()), std::move(handler));
+}
+
+void RedisAsync::pipeline(std::string bytes, std::size_t replies, RepliesHandler handler) {
+  impl_->add(Pending{0, replies, {}, std::move(handler), {}}, std::move(bytes));
+}
+
+void RedisAsync::reset(const Failure& why) {
+  if (impl_->state == Impl::State::ready) impl_->lose(why);
+}
+
+}  // namespace lovage::client

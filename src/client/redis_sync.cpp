@@ -1,0 +1,178 @@
+#include "client/redis_sync.hpp"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <array>
+#include <mutex>
+#include <utility>
+
+#include "client/redis_dial.hpp"
+
+namespace lovage::client {
+namespace {
+
+class Connection final : public RedisSync {
+ public:
+  Connection(net::Socket socket, std::string where) : socket_(std::move(socket)), where_(std::move(where)) {}
+
+  Result<RedisReply> command(std::span<const std::string_view> arguments, Deadline deadline) override {
+    std::string bytes;
+    append_command(bytes, arguments);
+    auto replies = pipeline(bytes, 1, deadline);
+    if (!replies) return tl::unexpected(replies.error());
+    if (replies->front().is_error()) return tl::unexpected(failure_of(replies->front()));
+    return std::move(replies->front());
+  }
+
+  Result<std::vector<RedisReply>> pipeline(std::string_view bytes, std::size_t count, Deadline deadline) override {
+    if (auto written = write(bytes, deadline); !written) return tl::unexpected(written.error());
+    std::vector<RedisReply> replies;
+    replies.reserve(count);
+    while (replies.size() < count) {
+      auto reply = read(deadline);
+      if (!reply && reply.error().code == Errc::bad_data) return tl::unexpected(reply.error());
+      if (!reply) return fail(Errc::uncertain, reply.error().message);
+      if (!*reply) return broken(Errc::uncertain, "no answer in time");
+      replies.push_back(std::move(**reply));
+    }
+    return replies;
+  }
+
+  Result<void> write(std::string_view bytes, Deadline deadline) override {
+    if (!usable()) return fail(Errc::unavailable, "the connection to " + where_ + " is closed");
+    std::size_t sent = 0;
+    while (sent < bytes.size()) {
+      const auto transfer = socket_.write_some(bytes.substr(sent));
+      // From the first byte on nobody can tell what the server has done.
+      if (!transfer) return broken(sent == 0 ? transfer.error().code : Errc::uncertain, transfer.error().message);
+      sent += transfer->bytes;
+      if (transfer->want != net::Want::nothing && !net::block_on({socket_.fd(), transfer->want}, deadline)) {
+        return broken(sent == 0 ? Errc::timed_out : Errc::uncertain, "the server did not read in time");
+      }
+    }
+    return {};
+  }
+
+  Result<std::optional<RedisReply>> read(Deadline deadline) override {
+    if (!open_) return fail(Errc::unavailable, "the connection to " + where_ + " is closed");
+    while (true) {
+      auto reply = reader_.next();
+      if (!reply) return broken(reply.error().code, reply.error().message);
+      if (*reply) {
+        if (wants_another_server(**reply)) retired_ = true;
+        return reply;
+      }
+      const auto transfer = socket_.read_some(buffer_);
+      if (!transfer) return broken(transfer.error().code, transfer.error().message);
+      if (transfer->want != net::Want::nothing) {
+        if (!net::block_on({socket_.fd(), transfer->want}, deadline)) return std::nullopt;
+        continue;
+      }
+      if (auto fed = reader_.feed({buffer_.data(), transfer->bytes}); !fed) {
+        return broken(fed.error().code, fed.error().message);
+      }
+    }
+  }
+
+  [[nodiscard]] bool usable() const noexcept override { return open_ && !retired_ && owner_ == ::getpid(); }
+  [[nodiscard]] int fd() const noexcept override { return socket_.fd(); }
+
+ private:
+  tl::unexpected<Failure> broken(Errc code, const std::string& why) {
+    open_ = false;
+    return fail(code, "connection to " + where_ + ": " + why);
+  }
+
+  net::Socket socket_;
+  const std::string where_;
+  RedisReader reader_;
+  std::array<char, 16 * 1024> buffer_;
+  bool open_ = true;
+  bool retired_ = false;            // its server is not the one to talk to any more
+  const pid_t owner_ = ::getpid();  // after fork() the connection stays the parent's
+};
+
+// An idle connection has nothing to say: readable means closed, or out of step.
+bool is_quiet(const RedisSync& connection) noexcept {
+  pollfd entry{connection.fd(), POLLIN, 0};
+  return ::poll(&entry, 1, 0) == 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<RedisSync>> RedisSync::connect(const RedisOptions& options, Deadline deadline) {
+  RedisDial dial(options, {}, deadline);
+  while (true) {
+    auto dialed = dial.advance();
+    if (!dialed) return tl::unexpected(dialed.error());
+    if (*dialed) return std::make_unique<Connection>(std::move((*dialed)->socket), options.display_url);
+    net::block_on(dial.wait(), deadline);
+  }
+}
+
+Result<RedisReply> RedisSync::command(std::initializer_list<std::string_view> arguments, Deadline deadline) {
+  return command(std::span(arguments.begin(), arguments.size()), deadline);
+}
+
+struct RedisPool::State {
+  const pid_t owner = ::getpid();
+  std::mutex mutex;
+  std::vector<std::unique_ptr<RedisSync>> idle;  // guarded by mutex
+};
+
+RedisPool::RedisPool(RedisOptions options, std::size_t max_idle)
+    : options_(std::move(options)), max_idle_(max_idle), state_(std::make_unique<State>().release()) {}
+
+RedisPool::~RedisPool() {
+  if (auto* const state = state_.load(); state->owner == ::getpid()) std::unique_ptr<State>(state).reset();
+}
+
+RedisPool::State& RedisPool::state() {
+  auto* current = state_.load();
+  const pid_t self = ::getpid();
+  while (current->owner != self) {
+    auto fresh = std::make_unique<State>();
+    if (!state_.compare_exchange_strong(current, fresh.get())) continue;
+    // Ours now. A thread of the parent may have held the parent's lock at the fork: then nobody can
+    // touch what it guards any more, and it stays as it is.
+    if (current->mutex.try_lock()) {
+      current->mutex.unlock();
+      std::unique_ptr<State>(current).reset();
+    }
+    return *fresh.release();
+  }
+  return *current;
+}
+
+Result<RedisPool::Lease> RedisPool::take(Deadline deadline) {
+  while (true) {
+    std::unique_ptr<RedisSync> connection;
+    {
+      State& mine = state();
+      const std::lock_guard lock(mine.mutex);
+      if (mine.idle.empty()) break;
+      connection = std::move(mine.idle.back());
+      mine.idle.pop_back();
+    }
+    if (is_quiet(*connection)) return Lease(*this, std::move(connection));
+  }
+  auto connection = RedisSync::connect(options_, deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  return Lease(*this, std::move(*connection));
+}
+
+void RedisPool::give_back(std::unique_ptr<RedisSync> connection) noexcept {
+  State& mine = state();
+  const std::lock_guard lock(mine.mutex);
+  if (mine.idle.size() < max_idle_) mine.idle.push_back(std::move(connection));
+}
+
+RedisPool::Lease::Lease(RedisPool& pool, std::unique_ptr<RedisSync> connection)
+    : pool_(&pool), connection_(std::move(connection)) {}
+
+RedisPool::Lease::~Lease() {
+  if (connection_ && connection_->usable()) pool_->give_back(std::move(connection_));
+}
+
+}  // namespace lovage::client

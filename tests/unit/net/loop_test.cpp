@@ -1,0 +1,230 @@
+#include "net/loop.hpp"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <csignal>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "net/fd.hpp"
+#include "support/event_waiter.hpp"
+
+namespace lovage::net {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::array<Fd, 2> make_pipe() {
+  std::array<int, 2> ends{};
+  EXPECT_EQ(::pipe(ends.data()), 0);
+  return {Fd(ends[0]), Fd(ends[1])};
+}
+
+TEST(Loop, RunsPostsInTheirOrder) {
+  Loop loop;
+  std::vector<int> seen;
+  for (int i = 0; i < 1000; ++i) {
+    loop.post([&, i] { seen.push_back(i); });
+  }
+  loop.post([&] { loop.stop(); });
+  loop.run();
+  ASSERT_EQ(seen.size(), 1000U);
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(seen[static_cast<std::size_t>(i)], i);
+}
+
+TEST(Loop, TakesPostsOfOtherThreads) {
+  Loop loop;
+  constexpr int kThreads = 4;
+  constexpr int kEach = 5000;
+  std::array<int, kThreads> next{};
+  int total = 0;
+  bool in_order = true;
+  bool in_loop = true;
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < kEach; ++i) {
+        loop.post([&, t, i] {
+          in_order = in_order && next[t]++ == i;
+          in_loop = in_loop && loop.in_loop_thread();
+          if (++total == kThreads * kEach) loop.stop();
+        });
+      }
+    });
+  }
+  loop.run();
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(total, kThreads * kEach);
+  EXPECT_TRUE(in_order);
+  EXPECT_TRUE(in_loop);
+}
+
+TEST(Loop, EndsATurnAfterAllThatWasReady) {
+  Loop loop;
+  const auto a = make_pipe();
+  const auto b = make_pipe();
+  ASSERT_EQ(::write(a[1].get(), "x", 1), 1);
+  ASSERT_EQ(::write(b[1].get(), "x", 1), 1);
+  std::vector<std::string> seen;
+  const auto reader = [&](const std::string& name) {
+    return [&, name] {
+      if (seen.empty()) loop.at_end_of_turn([&] { seen.emplace_back("end"), loop.stop(); });
+      seen.push_back(name);
+    };
+  };
+  Registration first;
+  Registration second;
+  first = loop.on_readable(a[0].get(), [&] { reader("reader")(), first.reset(); });
+  second = loop.on_readable(b[0].get(), [&] { reader("reader")(), second.reset(); });
+  loop.run();
+  EXPECT_EQ(seen, (std::vector<std::string>{"reader", "reader", "end"}));
+}
+
+TEST(Loop, EndsTheTurnOfHandlersThatNeverRest) {
+  Loop loop;
+  bool ended = false;
+  std::function<void()> again = [&] {
+    if (!ended) loop.post([&] { again(); });
+  };
+  loop.post([&] {
+    loop.at_end_of_turn([&] { ended = true, loop.stop(); });
+    again();
+  });
+  loop.run();
+  EXPECT_TRUE(ended);
+}
+
+TEST(Loop, RunsWhatTheEndOfATurnAddsBeforeItWaits) {
+  Loop loop;
+  std::vector<int> seen;
+  loop.at_end_of_turn([&] {
+    seen.push_back(1);
+    loop.at_end_of_turn([&] { seen.push_back(2), loop.stop(); });
+  });
+  loop.run();
+  EXPECT_EQ(seen, (std::vector{1, 2}));
+}
+
+TEST(Loop, KeepsWhatStopLeftForTheNextRun) {
+  Loop loop;
+  std::vector<int> seen;
+  loop.post([&] { seen.push_back(1), loop.stop(); });
+  loop.post([&] { seen.push_back(2), loop.stop(); });
+  loop.run();
+  EXPECT_EQ(seen, (std::vector{1}));
+  loop.run();
+  EXPECT_EQ(seen, (std::vector{1, 2}));
+}
+
+TEST(Loop, StopsBeforeItRan) {
+  Loop loop;
+  bool called = false;
+  loop.post([&] { called = true; });
+  loop.stop();
+  loop.run();
+  EXPECT_FALSE(called);
+}
+
+TEST(Loop, FiresTimersByTheirTime) {
+  Loop loop;
+  std::vector<int> seen;
+  const auto late = loop.after(3ms, [&] { seen.push_back(2), loop.stop(); });
+  const auto early = loop.after(1ms, [&] { seen.push_back(1); });
+  auto never = loop.after(2ms, [&] { seen.push_back(3); });
+  never.reset();
+  loop.run();
+  EXPECT_EQ(seen, (std::vector{1, 2}));
+}
+
+TEST(Loop, RepeatsUntilTheRegistrationEnds) {
+  Loop loop;
+  int count = 0;
+  Registration ticks;
+  ticks = loop.every(1ms, [&] {
+    if (++count == 3) ticks.reset();  // from within
+  });
+  const auto stop = loop.after(20ms, [&] { loop.stop(); });
+  loop.run();
+  EXPECT_EQ(count, 3);
+}
+
+TEST(Loop, CallsAgainWhileBytesAreLeft) {
+  Loop loop;
+  const auto pipe = make_pipe();
+  ASSERT_EQ(::write(pipe[1].get(), "abc", 3), 3);
+  std::string seen;
+  const auto reader = loop.on_readable(pipe[0].get(), [&] {
+    char c = 0;
+    ASSERT_EQ(::read(pipe[0].get(), &c, 1), 1);
+    seen += c;
+    if (seen.size() == 3) loop.stop();
+  });
+  loop.run();
+  EXPECT_EQ(seen, "abc");
+}
+
+TEST(Loop, ReadsAndWritesTheSameDescriptor) {
+  Loop loop;
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()), 0);
+  const Fd here(ends[0]);
+  const Fd there(ends[1]);
+  bool read = false;
+  bool written = false;
+  Registration writer;
+  writer = loop.on_writable(here.get(), [&] {
+    written = true;
+    writer.reset();
+    ASSERT_EQ(::write(there.get(), "x", 1), 1);  // the reader must still be watched
+  });
+  const auto reader = loop.on_readable(here.get(), [&] { read = true, loop.stop(); });
+  loop.run();
+  EXPECT_TRUE(written);
+  EXPECT_TRUE(read);
+}
+
+TEST(Loop, WatchesADescriptorThatTookAnotherOnesNumber) {
+  Loop loop;
+  for (int i = 0; i < 3; ++i) {
+    const auto pipe = make_pipe();  // the same numbers each time
+    ASSERT_EQ(::write(pipe[1].get(), "x", 1), 1);
+    bool called = false;
+    Registration reader;
+    reader = loop.on_readable(pipe[0].get(), [&] { called = true, reader.reset(), loop.stop(); });
+    loop.run();
+    EXPECT_TRUE(called);
+  }
+}
+
+TEST(Loop, DestroysAFunctionWithItsRegistration) {
+  Loop loop;
+  const auto pipe = make_pipe();
+  const auto token = std::make_shared<int>(1);
+  auto reader = loop.on_readable(pipe[0].get(), [token] {});
+  auto timer = loop.after(1h, [token] {});
+  EXPECT_EQ(token.use_count(), 3);
+  reader.reset();
+  timer.reset();
+  EXPECT_EQ(token.use_count(), 1);
+}
+
+TEST(Loop, ReportsSignals) {
+  Loop loop;
+  std::vector<int> seen;
+  const auto signals = loop.on_signals({SIGUSR1, SIGUSR2}, [&](int signal) {
+    seen.push_back(signal);
+    if (seen.size() == 1) ::raise(SIGUSR2);
+    if (seen.size() == 2) loop.stop();
+  });
+  ::raise(SIGUSR1);
+  loop.run();
+  EXPECT_EQ(seen, (std::vector{SIGUSR1, SIGUSR2}));
+}
+
+}  // namespace
+}  // namespace lovage::net
