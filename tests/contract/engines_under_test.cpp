@@ -1,0 +1,51 @@
+#include <atomic>
+
+#include "backend/sqlite/sqlite_backend.hpp"
+#include "broker/memory/memory_access.hpp"
+#include "broker/sqlite/sqlite_broker.hpp"
+#include "contract/contract.hpp"
+#include "support/temp_dir.hpp"
+
+namespace lovage::contract {
+namespace {
+
+class MemoryStore final : public Store {
+ public:
+  std::shared_ptr<broker::Broker> broker() override { return broker::sqlite::make_sqlite_broker(access_); }
+  std::shared_ptr<backend::Backend> backend() override { return backend::sqlite::make_sqlite_backend(access_); }
+
+ private:
+  static std::string fresh_name() {
+    static std::atomic<int> number{0};
+    return "contract-" + std::to_string(++number);
+  }
+  std::shared_ptr<broker::sqlite::StoreAccess> access_ = broker::memory::open_memory(fresh_name(), {});
+};
+
+class SqliteStore final : public Store {
+ public:
+  std::shared_ptr<broker::Broker> broker() override { return broker::sqlite::make_sqlite_broker(open()); }
+  std::shared_ptr<backend::Backend> backend() override { return backend::sqlite::make_sqlite_backend(open()); }
+
+ private:
+  // Connections, gate and watch of its own each time: only the file is shared, as between processes.
+  std::shared_ptr<broker::sqlite::StoreAccess> open() {
+    return broker::sqlite::open_file({folder_.path() / "lovage.db"}, {});
+  }
+  test::TempDir folder_;
+};
+
+}  // namespace
+
+std::unique_ptr<Store> make_memory_store() { return std::make_unique<MemoryStore>(); }
+std::unique_ptr<Store> make_sqlite_store() { return std::make_unique<SqliteStore>(); }
+
+// One line an engine.
+std::vector<Engine> engines() {
+  return {
+      {"memory", make_memory_store},
+      {"sqlite", make_sqlite_store},
+  };
+}
+
+}  // namespace lovage::contract
