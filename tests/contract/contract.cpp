@@ -8,6 +8,12 @@
 
 namespace lovage::contract {
 
+wire::QueueDeclaration queue_named(const std::string& name) {
+  wire::QueueDeclaration queue;
+  queue.name = name;
+  return queue;
+}
+
 wire::TaskMessage message(const std::string& id, const std::string& queue, int priority) {
   wire::TaskMessage message;
   message.task = "tasks.add";
@@ -40,7 +46,7 @@ void publish(broker::Broker& broker, const std::vector<wire::TaskMessage>& messa
 
 Worker::Worker(Store& store, std::vector<std::string> queues, std::chrono::milliseconds lease) : broker_(store.broker()) {
   broker::ConsumerOptions options;
-  for (const auto& queue : queues) options.queues.push_back({queue});
+  for (const auto& queue : queues) options.queues.push_back(queue_named(queue));
   options.node_name = "celery@test";
   options.lease = lease;
   thread_ = std::thread([this] { loop_.run(); });
@@ -108,16 +114,16 @@ broker::Delivery Worker::take_one() {
 
 namespace {
 
-using Answers = std::vector<std::pair<broker::Token, broker::SettleStatus>>;
+using Answers = std::vector<std::pair<Token, broker::SettleStatus>>;
 
-Answers::iterator answer_for(Answers& answers, broker::Token token) {
+Answers::iterator answer_for(Answers& answers, Token token) {
   return std::find_if(answers.begin(), answers.end(), [&](const auto& answer) { return answer.first == token; });
 }
 
 }  // namespace
 
 broker::SettleStatus Worker::settle(broker::Settlement settlement) {
-  const broker::Token token = settlement.token;
+  const Token token = settlement.token;
   on_loop([&](broker::Consumer& consumer) { consumer.settle(std::move(settlement)); });
   std::unique_lock lock(mutex_);
   await(lock, "on_settled", [&] { return answer_for(settled_, token) != settled_.end(); });
@@ -127,14 +133,14 @@ broker::SettleStatus Worker::settle(broker::Settlement settlement) {
   return status;
 }
 
-broker::SettleStatus Worker::settle(broker::Token token, broker::Disposal disposal) {
+broker::SettleStatus Worker::settle(Token token, broker::Disposal disposal) {
   broker::Settlement settlement;
   settlement.token = token;
   settlement.disposal = disposal;
   return settle(std::move(settlement));
 }
 
-broker::SettleStatus Worker::record_start(broker::Token token) {
+broker::SettleStatus Worker::record_start(Token token) {
   on_loop([&](broker::Consumer& consumer) { consumer.record_start(token); });
   std::unique_lock lock(mutex_);
   await(lock, "on_start_recorded", [&] { return answer_for(started_, token) != started_.end(); });
@@ -144,7 +150,7 @@ broker::SettleStatus Worker::record_start(broker::Token token) {
   return status;
 }
 
-void Worker::store_state(broker::Token token, broker::StoreResult result) {
+void Worker::store_state(Token token, broker::StoreResult result) {
   on_loop([&](broker::Consumer& consumer) { consumer.store_state(token, std::move(result)); });
 }
 
@@ -176,10 +182,10 @@ void Worker::on_deliveries(std::vector<broker::Delivery> deliveries) {
   if (handler) return handler(*pair_.consumer, std::move(deliveries));
   note([&] { std::move(deliveries.begin(), deliveries.end(), std::back_inserter(deliveries_)); });
 }
-void Worker::on_settled(broker::Token token, broker::SettleStatus status) {
+void Worker::on_settled(Token token, broker::SettleStatus status) {
   note([&] { settled_.emplace_back(token, status); });
 }
-void Worker::on_start_recorded(broker::Token token, broker::SettleStatus status) {
+void Worker::on_start_recorded(Token token, broker::SettleStatus status) {
   note([&] { started_.emplace_back(token, status); });
 }
 void Worker::on_connected() {

@@ -53,6 +53,7 @@ class ContractTest : public testing::TestWithParam<Engine> {
 std::vector<Engine> engines();
 std::string engine_name(const testing::TestParamInfo<Engine>& info);
 
+wire::QueueDeclaration queue_named(const std::string& name);
 wire::TaskMessage message(const std::string& id, const std::string& queue = "q", int priority = 0);
 std::string id_of(const broker::Delivery& delivery);
 std::vector<std::string> ids_of(const std::vector<broker::Delivery>& deliveries);
@@ -72,9 +73,9 @@ class Worker final : public broker::ConsumerEvents {
   broker::Delivery take_one();
   // Settles and waits for the answer.
   broker::SettleStatus settle(broker::Settlement settlement);
-  broker::SettleStatus settle(broker::Token token, broker::Disposal disposal = broker::Disposal::acknowledge);
-  broker::SettleStatus record_start(broker::Token token);
-  void store_state(broker::Token token, broker::StoreResult result);
+  broker::SettleStatus settle(Token token, broker::Disposal disposal = broker::Disposal::acknowledge);
+  broker::SettleStatus record_start(Token token);
+  void store_state(Token token, broker::StoreResult result);
   // Stops reserving; what had come and was not taken by the test.
   std::vector<broker::Delivery> stop_reserving();
   void close();
@@ -89,8 +90,8 @@ class Worker final : public broker::ConsumerEvents {
 
  private:
   void on_deliveries(std::vector<broker::Delivery> deliveries) override;
-  void on_settled(broker::Token token, broker::SettleStatus status) override;
-  void on_start_recorded(broker::Token token, broker::SettleStatus status) override;
+  void on_settled(Token token, broker::SettleStatus status) override;
+  void on_start_recorded(Token token, broker::SettleStatus status) override;
   void on_connected() override;
   void on_disconnected(const Failure& why, std::chrono::milliseconds retry_in) override;
   void on_lost() override;
@@ -105,8 +106,8 @@ class Worker final : public broker::ConsumerEvents {
   std::mutex mutex_;  // guards what follows, up to the thread
   std::condition_variable changed_;
   std::vector<broker::Delivery> deliveries_;
-  std::vector<std::pair<broker::Token, broker::SettleStatus>> settled_;
-  std::vector<std::pair<broker::Token, broker::SettleStatus>> started_;
+  std::vector<std::pair<Token, broker::SettleStatus>> settled_;
+  std::vector<std::pair<Token, broker::SettleStatus>> started_;
   bool connected_ = false;
   bool lost_ = false;
   std::string failure_;

@@ -106,7 +106,7 @@ TEST_P(Leases, ASuspectWaitsUntilNothingElseIsHeld) {
   const auto held = worker.take_one();
   sweep_until_somebody_dies(worker);
   worker.on_loop([](broker::Consumer& consumer) {
-    consumer.add_queue({"q"});
+    consumer.add_queue(queue_named("q"));
     consumer.set_credit(5, 1u << 20);
   });
   // Answered: the look that could have brought the suspect is over.

@@ -99,7 +99,7 @@ TEST_P(Reserving, AMessageWakesAnIdleWorker) {
 
 TEST_P(Reserving, AQueueCanBeAddedAndCancelled) {
   Worker worker(*store);
-  worker.on_loop([](broker::Consumer& consumer) { consumer.add_queue({"later"}); });
+  worker.on_loop([](broker::Consumer& consumer) { consumer.add_queue(queue_named("later")); });
   publish(*store->broker(), {message("1", "later")});
   EXPECT_EQ(id_of(worker.take_one()), "1");
   worker.on_loop([](broker::Consumer& consumer) { consumer.cancel_queue("later"); });

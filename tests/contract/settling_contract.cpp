@@ -279,7 +279,7 @@ TEST_P(Settling, PurgeTakesWhatWaitsAndNothingElse) {
 }
 
 TEST_P(Settling, QueuesAreListedByName) {
-  ASSERT_TRUE(store->broker()->declare(std::vector<wire::QueueDeclaration>{{"empty"}}, patience()));
+  ASSERT_TRUE(store->broker()->declare(std::vector{queue_named("empty")}, patience()));
   publish(*store->broker(), {message("1", "b"), message("2", "a"), message("3", "a", 9)});
   const auto infos = store->broker()->queues({}, patience());
   ASSERT_TRUE(infos);
