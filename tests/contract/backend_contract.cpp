@@ -27,7 +27,9 @@ class Results : public ContractTest {
 };
 INSTANTIATE_TEST_SUITE_P(Engines, Results, testing::ValuesIn(engines()), engine_name);
 
-TEST_P(Results, AnUnknownIdHasNone) { EXPECT_EQ(store->backend()->get("no such", patience()).value(), std::nullopt); }
+TEST_P(Results, AnUnknownIdHasNone) {
+  EXPECT_EQ(store->backend()->get("no such", patience()).value(), std::nullopt);
+}
 
 TEST_P(Results, ManyAreReadInOrder) {
   put(result("a", states::success));
@@ -46,10 +48,10 @@ struct Step {
 
 TEST_P(Results, ReadyStatesAreFinal) {
   constexpr Step kSteps[] = {
-      {states::started, "PROGRESS", true},         {"PROGRESS", states::started, true},
-      {states::started, states::success, true},    {states::success, states::started, false},
-      {states::success, states::failure, false},   {states::failure, states::retry, false},
-      {states::failure, states::success, true},    {states::revoked, states::started, false},
+      {states::started, "PROGRESS", true},       {"PROGRESS", states::started, true},
+      {states::started, states::success, true},  {states::success, states::started, false},
+      {states::success, states::failure, false}, {states::failure, states::retry, false},
+      {states::failure, states::success, true},  {states::revoked, states::started, false},
       {states::retry, states::started, true},
   };
   int number = 0;

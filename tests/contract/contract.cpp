@@ -44,7 +44,8 @@ void publish(broker::Broker& broker, const std::vector<wire::TaskMessage>& messa
   }
 }
 
-Worker::Worker(Store& store, std::vector<std::string> queues, std::chrono::milliseconds lease) : broker_(store.broker()) {
+Worker::Worker(Store& store, std::vector<std::string> queues, std::chrono::milliseconds lease)
+    : broker_(store.broker()) {
   broker::ConsumerOptions options;
   for (const auto& queue : queues) options.queues.push_back(queue_named(queue));
   options.node_name = "celery@test";
@@ -157,7 +158,8 @@ void Worker::store_state(Token token, broker::StoreResult result) {
 std::vector<broker::Delivery> Worker::stop_reserving() {
   std::promise<void> stopped;
   on_loop([&](broker::Consumer& consumer) { consumer.stop_reserving([&] { stopped.set_value(); }); });
-  if (stopped.get_future().wait_for(kPatience) != std::future_status::ready) throw std::runtime_error("no end of reserving");
+  if (stopped.get_future().wait_for(kPatience) != std::future_status::ready)
+    throw std::runtime_error("no end of reserving");
   const std::lock_guard lock(mutex_);
   return std::exchange(deliveries_, {});
 }
@@ -165,7 +167,8 @@ std::vector<broker::Delivery> Worker::stop_reserving() {
 void Worker::close() {
   std::promise<void> closed;
   on_loop([&](broker::Consumer& consumer) { consumer.close([&] { closed.set_value(); }); });
-  if (closed.get_future().wait_for(kPatience) != std::future_status::ready) throw std::runtime_error("close() did not end");
+  if (closed.get_future().wait_for(kPatience) != std::future_status::ready)
+    throw std::runtime_error("close() did not end");
 }
 
 void Worker::await_connected() {
@@ -210,6 +213,8 @@ std::vector<broker::Lease::Swept> sweep_until_somebody_dies(Worker& sweeper) {
   throw std::runtime_error("nobody was swept");
 }
 
-std::string engine_name(const testing::TestParamInfo<Engine>& info) { return info.param.name; }
+std::string engine_name(const testing::TestParamInfo<Engine>& info) {
+  return info.param.name;
+}
 
 }  // namespace lovage::contract

@@ -42,7 +42,9 @@ std::unique_ptr<Store> make_sqlite_store();
 
 // Fails the test rather than waiting for ever.
 inline constexpr std::chrono::seconds kPatience{20};
-inline Deadline patience() { return Deadline::after(kPatience); }
+inline Deadline patience() {
+  return Deadline::after(kPatience);
+}
 
 class ContractTest : public testing::TestWithParam<Engine> {
  protected:

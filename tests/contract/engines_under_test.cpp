@@ -37,8 +37,12 @@ class SqliteStore final : public Store {
 
 }  // namespace
 
-std::unique_ptr<Store> make_memory_store() { return std::make_unique<MemoryStore>(); }
-std::unique_ptr<Store> make_sqlite_store() { return std::make_unique<SqliteStore>(); }
+std::unique_ptr<Store> make_memory_store() {
+  return std::make_unique<MemoryStore>();
+}
+std::unique_ptr<Store> make_sqlite_store() {
+  return std::make_unique<SqliteStore>();
+}
 
 // One line an engine.
 std::vector<Engine> engines() {

@@ -184,9 +184,10 @@ TEST_P(Reserving, ATopicExchangeRoutesByPattern) {
 }
 
 TEST_P(Reserving, AFanoutExchangeIsKeptApartFromDirectOnes) {
-  ASSERT_TRUE(store->broker()->declare(std::vector<wire::QueueDeclaration>{{"a", "shop", wire::ExchangeType::direct, "key-a"},
-                                                                           {"b", "shop", wire::ExchangeType::direct, "key-b"}},
-                                       patience()));
+  ASSERT_TRUE(
+      store->broker()->declare(std::vector<wire::QueueDeclaration>{{"a", "shop", wire::ExchangeType::direct, "key-a"},
+                                                                   {"b", "shop", wire::ExchangeType::direct, "key-b"}},
+                               patience()));
   auto sent = message("1", "key-b");
   sent.exchange = "shop";
   publish(*store->broker(), {sent});
