@@ -11,6 +11,9 @@
 namespace lovage::client {
 namespace {
 
+// hiredis' reader moves what is left in its buffer after every kilobyte of replies: little is moved fast.
+constexpr std::size_t kPiece = 16 * 1024;
+
 using RepliesHandler = UniqueFunction<void(Result<std::vector<RedisReply>>)>;
 
 // A request whose replies are not all there.
@@ -119,15 +122,23 @@ struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
   void receive(std::string_view bytes) {
     const auto self = shared_from_this();
     last_heard = std::chrono::steady_clock::now();
-    if (auto fed = reader.feed(bytes); !fed) return lose(fed.error());
     const auto now = generation;
+    while (generation == now && !bytes.empty()) {
+      const auto piece = bytes.substr(0, kPiece);
+      bytes.remove_prefix(piece.size());
+      if (auto fed = reader.feed(piece); !fed) return lose(fed.error());
+      take_replies(now);
+    }
+    if (generation == now && pending.empty()) awaiting = false;
+  }
+
+  void take_replies(std::uint64_t now) {
     while (generation == now) {
       auto reply = reader.next();
       if (!reply) return lose(reply.error());
-      if (!*reply) break;
+      if (!*reply) return;
       take_reply(std::move(**reply));
     }
-    if (generation == now && pending.empty()) awaiting = false;
   }
 
   void take_reply(RedisReply reply) {

@@ -31,19 +31,19 @@ class RedisAsync {
   using ReplyHandler = UniqueFunction<void(Result<RedisReply>)>;
 
   struct Events {
-    UniqueFunction<void()> on_connected;  // before any command is sent; each time
+    UniqueFunction<void()> on_connected = {};  // before any command is sent; each time
     // After the handlers of the commands that were lost with it; also when connecting failed.
-    UniqueFunction<void(const Failure&, std::chrono::milliseconds retry_in)> on_disconnected;
+    UniqueFunction<void(const Failure&, std::chrono::milliseconds retry_in)> on_disconnected = {};
     // Messages of subscriptions ("message", "pmessage" arrays), which answer no command.
-    UniqueFunction<void(RedisReply)> on_message;
+    UniqueFunction<void(RedisReply)> on_message = {};
   };
   struct Options {
     RedisOptions redis;
-    Backoff backoff;
+    Backoff backoff = {};
     // No reply for this long while one is outstanding: the connection is taken as dead. Blocking
     // commands (BLMOVE ...) need more; 0 turns it off.
     std::chrono::milliseconds reply_timeout{10'000};
-    std::string client_name;
+    std::string client_name = {};
   };
 
   RedisAsync(net::Loop& loop, Options options, Events events);

@@ -11,6 +11,14 @@ std::string_view text_or_empty(const std::vector<RedisReply>& items, std::size_t
   return index < items.size() ? std::string_view(items[index].text) : std::string_view();
 }
 
+// Some servers repeat the arguments of a command that they do not know.
+void hide(std::string& text, const std::string& secret) {
+  if (secret.empty()) return;
+  for (auto at = text.find(secret); at != std::string::npos; at = text.find(secret, at + 2)) {
+    text.replace(at, secret.size(), "**");
+  }
+}
+
 void append_auth(std::string& out, const std::string& user, const std::string& password) {
   if (user.empty()) {
     append_command(out, {"AUTH", password});
@@ -64,7 +72,10 @@ Result<bool> RedisExchange::read() {
       if (!*reply) break;
       replies_.push_back(std::move(**reply));
     }
-    if (replies_.size() == expected_) return true;
+    if (replies_.size() == expected_) {
+      if (!reader_.empty()) return fail(Errc::bad_data, "the server says more than it was asked");
+      return true;
+    }
     const auto got = socket_->read_some(buffer);
     if (!got) return tl::unexpected(got.error());
     if (must_wait(got->want)) {
@@ -88,11 +99,10 @@ RedisDial::RedisDial(RedisOptions options, std::string client_name, Deadline dea
 
 void RedisDial::start_candidate() {
   candidate_deadline_ = Deadline::after(options_.connect_timeout).or_earlier(deadline_);
-  if (!options_.unix_path.empty())
-    return greet_server({.host = {}, .port = 0, .unix_path = options_.unix_path, .tls = {}});
+  if (!options_.unix_path.empty()) return greet_server({.unix_path = options_.unix_path});
   const auto& [host, port] = options_.hosts.at(candidate_);
   if (options_.sentinel) return ask_sentinel(host, port);
-  greet_server({.host = host, .port = port, .unix_path = {}, .tls = tls()});
+  greet_server({.host = host, .port = port, .tls = tls()});
 }
 
 void RedisDial::ask_sentinel(const std::string& host, std::uint16_t port) {
@@ -100,7 +110,7 @@ void RedisDial::ask_sentinel(const std::string& host, std::uint16_t port) {
   std::string request;
   if (!options_.sentinel_password.empty()) append_auth(request, options_.sentinel_user, options_.sentinel_password);
   append_command(request, {"SENTINEL", "get-master-addr-by-name", options_.master_name});
-  exchange_.emplace(net::Endpoint{.host = host, .port = port, .unix_path = {}, .tls = tls()}, std::move(request),
+  exchange_.emplace(net::Endpoint{.host = host, .port = port, .tls = tls()}, std::move(request),
                     options_.sentinel_password.empty() ? 1U : 2U, candidate_deadline_);
 }
 
@@ -182,7 +192,7 @@ Result<void> RedisDial::take_master_address() {
   if (host.empty() || std::from_chars(port_text.data(), end, port).ptr != end || port == 0) {
     return fail(Errc::bad_data, "the sentinel's answer is no address");
   }
-  greet_server({.host = std::string(host), .port = port, .unix_path = {}, .tls = tls()});
+  greet_server({.host = std::string(host), .port = port, .tls = tls()});
   return {};
 }
 
@@ -208,7 +218,10 @@ Failure RedisDial::described(const Failure& why) const {
     const auto& [host, port] = options_.hosts.at(candidate_);
     message += (options_.sentinel ? "sentinel " : "") + host + ":" + std::to_string(port) + ": ";
   }
-  return Failure{why.code, message + why.message};
+  auto reason = why.message;
+  hide(reason, options_.password);
+  hide(reason, options_.sentinel_password);
+  return Failure{why.code, message + reason};
 }
 
 }  // namespace lovage::client

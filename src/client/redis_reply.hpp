@@ -54,6 +54,8 @@ class RedisReader {
   Result<void> feed(std::string_view bytes);
   // Nothing: more bytes are needed.
   Result<std::optional<RedisReply>> next();
+  // Not a byte is left over: the connection is in step.
+  [[nodiscard]] bool empty() const noexcept { return reply_size_ == 0; }
 
  private:
   struct Free {

@@ -26,10 +26,10 @@ struct ExitStatus {
 class ChildProcess {
  public:
   struct Options {
-    std::string path;                      // of the executable; no search
-    std::vector<std::string> argv;         // argv[0] included
-    std::vector<std::pair<int, int>> fds;  // ours -> the child's number; 0, 1, 2 are inherited as they are
-    std::vector<std::string> environment;  // "NAME=value", put over ours
+    std::string path;                           // of the executable; no search
+    std::vector<std::string> argv;              // argv[0] included
+    std::vector<std::pair<int, int>> fds = {};  // ours -> the child's number; 0, 1, 2 are inherited as they are
+    std::vector<std::string> environment = {};  // "NAME=value", put over ours
   };
   // The child starts with default signal handlers and an empty signal mask.
   static Result<ChildProcess> spawn(const Options& options);

@@ -26,10 +26,10 @@ struct TlsOptions {
 };
 
 struct Endpoint {
-  std::string host;
+  std::string host = {};
   std::uint16_t port = 0;
-  std::string unix_path;  // instead of host and port
-  std::optional<TlsOptions> tls;
+  std::string unix_path = {};  // instead of host and port
+  std::optional<TlsOptions> tls = std::nullopt;
 };
 
 // What has to happen to a descriptor before a call can go on.

@@ -5,11 +5,13 @@ bool run_until(net::Loop& loop, const std::function<bool()>& condition, std::chr
   if (condition()) return true;
   const auto limit = loop.after(patience, [&] { loop.stop(); });
   // Handlers report through plain variables, so the condition is looked at often rather than signalled.
+  bool met = false;
   const auto look = loop.every(std::chrono::milliseconds(1), [&] {
-    if (condition()) loop.stop();
+    met = met || condition();
+    if (met) loop.stop();
   });
   loop.run();
-  return condition();
+  return met;
 }
 
 }  // namespace lovage::test

@@ -23,13 +23,12 @@ bool ended(const net::ChildProcess& child, int milliseconds) {
 
 void make_certificate(const std::filesystem::path& folder) {
   const net::Fd quiet(::open("/dev/null", O_WRONLY | O_CLOEXEC));  // openssl paints its progress
-  auto child =
-      net::ChildProcess::spawn({.path = "/usr/bin/openssl",
-                                .argv = {"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-                                         "-keyout", folder / "tls.key", "-out", folder / "tls.crt", "-subj",
-                                         "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"},
-                                .fds = {{quiet.get(), 2}},
-                                .environment = {}});
+  auto child = net::ChildProcess::spawn(
+      {.path = "/usr/bin/openssl",
+       .argv = {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-days", "2", "-keyout", folder / "tls.key", "-out", folder / "tls.crt", "-subj", "/CN=localhost",
+                "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"},
+       .fds = {{quiet.get(), 2}}});
   if (!child) throw std::runtime_error(child.error().message);
   if (!ended(*child, 20'000)) throw std::runtime_error("openssl does not end");
   const auto status = child->exit_status();
@@ -65,7 +64,8 @@ RedisServer::RedisServer(Options options) : options_(std::move(options)) {
 RedisServer::~RedisServer() = default;  // the child dies with its object
 
 std::vector<std::string> RedisServer::command_line() const {
-  std::vector<std::string> argv{"redis-server"};
+  // Should the test be killed, its server goes with it.
+  std::vector<std::string> argv{"setpriv", "--pdeathsig", "KILL", "/usr/bin/redis-server"};
   if (options_.sentinel) argv.insert(argv.end(), {folder_.path() / "sentinel.conf", "--sentinel"});
   argv.insert(argv.end(), {"--bind", "127.0.0.1", "--dir", folder_.path(), "--logfile", folder_.path() / "redis.log"});
   if (!options_.sentinel) argv.insert(argv.end(), {"--save", ""});
@@ -84,8 +84,7 @@ std::vector<std::string> RedisServer::command_line() const {
 }
 
 void RedisServer::start() {
-  auto child =
-      net::ChildProcess::spawn({.path = "/usr/bin/redis-server", .argv = command_line(), .fds = {}, .environment = {}});
+  auto child = net::ChildProcess::spawn({.path = "/usr/bin/setpriv", .argv = command_line()});
   if (!child) throw std::runtime_error(child.error().message);
   child_.emplace(std::move(*child));
   wait_until_ready();

@@ -22,11 +22,11 @@ std::uint16_t free_port();
 class RedisServer {
  public:
   struct Options {
-    bool unix_socket = false;            // no TCP port at all
-    bool tls = false;                    // a certificate for localhost and 127.0.0.1, made for this server
-    std::vector<std::string> arguments;  // as on the command line: {"--appendonly", "yes"}
-    bool sentinel = false;               // redis-server --sentinel; `configuration` is its file
-    std::string configuration;
+    bool unix_socket = false;                 // no TCP port at all
+    bool tls = false;                         // a certificate for localhost and 127.0.0.1, made for this server
+    std::vector<std::string> arguments = {};  // as on the command line: {"--appendonly", "yes"}
+    bool sentinel = false;                    // redis-server --sentinel; `configuration` is its file
+    std::string configuration = {};
   };
 
   // Returns when the server answers; throws when it does not.

@@ -1,11 +1,17 @@
 #include "client/redis_async.hpp"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
-#include <optional>
+#include <array>
+#include <functional>
+#include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "net/fd.hpp"
 #include "net/loop.hpp"
 #include "support/event_waiter.hpp"
 #include "support/redis_server.hpp"
@@ -230,11 +236,7 @@ TEST(RedisAsync, SurvivesACutAtEveryByte) {
 
 // The same for the greeting: whatever breaks off, the next attempt comes through.
 TEST(RedisAsync, ConnectsThroughACutAtEveryByteOfTheGreeting) {
-  const RedisServer server({.unix_socket = false,
-                            .tls = false,
-                            .arguments = {"--requirepass", "secret"},
-                            .sentinel = false,
-                            .configuration = {}});
+  const RedisServer server({.arguments = {"--requirepass", "secret"}});
   TcpGate gate(server.port());
   Client measured(server.url_at(gate.port(), 1));
   ASSERT_TRUE(measured.wait_connected());
@@ -328,17 +330,70 @@ TEST(RedisAsync, MayBeClosedAndDestroyedByItsHandlers) {
     redis.reset();
     loop.stop();
   };
-  redis = std::make_unique<RedisAsync>(loop, RedisAsync::Options{.redis = *options, .backoff = {}, .client_name = {}},
-                                       RedisAsync::Events{.on_connected =
-                                                              [&] {
-                                                                redis->command({"PING"}, count_and_destroy);
-                                                                redis->command({"PING"}, count_and_destroy);
-                                                              },
-                                                          .on_disconnected = {},
-                                                          .on_message = {}});
+  redis = std::make_unique<RedisAsync>(loop, RedisAsync::Options{.redis = *options},
+                                       RedisAsync::Events{.on_connected = [&] {
+                                         redis->command({"PING"}, count_and_destroy);
+                                         redis->command({"PING"}, count_and_destroy);
+                                       }});
   redis->connect();
   loop.run();
   EXPECT_EQ(calls, 1);
+}
+
+// A server that answers the greeting as it should, and then says what it likes.
+class Babbler {
+ public:
+  explicit Babbler(std::string after_greeting) : text_(std::move(after_greeting)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    EXPECT_EQ(::bind(listener_.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);
+    EXPECT_EQ(::listen(listener_.get(), 8), 0);
+    EXPECT_EQ(::getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { serve(); });
+  }
+  Babbler(const Babbler&) = delete;
+  Babbler& operator=(const Babbler&) = delete;
+  ~Babbler() {
+    ::shutdown(listener_.get(), SHUT_RDWR);  // ends accept()
+    thread_.join();
+  }
+  [[nodiscard]] std::string url() const { return "redis://127.0.0.1:" + std::to_string(port_); }
+
+ private:
+  void serve() {
+    while (true) {
+      const net::Fd client(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (!client) return;
+      answer_next_request(client, "+PONG\r\n+OK\r\n:1\r\n");
+      answer_next_request(client, text_);
+    }
+  }
+  static void answer_next_request(const net::Fd& client, const std::string& answer) {
+    std::array<char, 1024> request;
+    if (::recv(client.get(), request.data(), request.size(), 0) <= 0) return;
+    ::send(client.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
+  }
+
+  const std::string text_;
+  net::Fd listener_{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  std::uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+TEST(RedisAsync, LeavesAServerThatTalksNonsense) {
+  for (const std::string text : {"HTTP/1.1 400 Bad Request\r\n", "+PONG\r\n+and another\r\n", "$99999999999\r\n"}) {
+    SCOPED_TRACE(text);
+    const Babbler server(text);
+    Client client(server.url());
+    ASSERT_TRUE(client.wait_connected());
+    client.ask({"PING"});
+    ASSERT_TRUE(client.wait_outcomes(1));
+    ASSERT_TRUE(client.wait_connected(2));  // it tries again
+    EXPECT_EQ(client.outcomes.front(), text.starts_with("+PONG") ? "PONG" : "!uncertain");
+  }
 }
 
 }  // namespace

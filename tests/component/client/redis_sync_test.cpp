@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -94,11 +96,7 @@ TEST(RedisSync, SaysWhereItCannotConnect) {
 }
 
 TEST(RedisSync, SaysThatThePasswordIsWrongOrMissing) {
-  const RedisServer server({.unix_socket = false,
-                            .tls = false,
-                            .arguments = {"--requirepass", "right"},
-                            .sentinel = false,
-                            .configuration = {}});
+  const RedisServer server({.arguments = {"--requirepass", "right"}});
   EXPECT_EQ(connect(server.url())->command({"PING"}, soon())->text, "PONG");
   const auto where = "127.0.0.1:" + std::to_string(server.port());
   const auto wrong = RedisSync::connect(options_of("redis://:topsecret@" + where), soon());
@@ -111,6 +109,15 @@ TEST(RedisSync, SaysThatThePasswordIsWrongOrMissing) {
   EXPECT_EQ(missing.error().message, "cannot connect to redis://" + where + ": NOAUTH Authentication required.");
   const auto user = RedisSync::connect(options_of("redis://default:right@" + where), soon());
   EXPECT_TRUE(user);
+}
+
+TEST(RedisSync, HidesAPasswordThatTheServerRepeats) {
+  const RedisServer server({.arguments = {"--rename-command", "AUTH", ""}});
+  const auto connection =
+      RedisSync::connect(options_of("redis://:topsecret@127.0.0.1:" + std::to_string(server.port())), soon());
+  ASSERT_FALSE(connection);
+  EXPECT_NE(connection.error().message.find("unknown command 'AUTH'"), std::string::npos);
+  EXPECT_EQ(connection.error().message.find("topsecret"), std::string::npos) << connection.error().message;
 }
 
 TEST(RedisSync, KeepsDeadlines) {
@@ -262,9 +269,34 @@ TEST(RedisPool, LeavesTheParentsConnectionsAloneInAForkedChild) {
 }
 
 TEST(RedisPool, LeavesTheParentsTlsConnectionsAloneInAForkedChild) {
-  const RedisServer server(
-      {.unix_socket = false, .tls = true, .arguments = {}, .sentinel = false, .configuration = {}});
+  const RedisServer server({.tls = true});
   expect_fork_safe(server.url());
+}
+
+// At each fork some thread may be inside the pool.
+TEST(RedisPool, IsOfUseToChildrenForkedWhileThreadsUseIt) {
+  const RedisServer server;
+  RedisPool pool(options_of(server.url()), 2);
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      while (!stop.load()) {
+        auto lease = pool.take(soon());
+        if (lease) static_cast<void>((*lease)->usable());
+      }
+    });
+  }
+  for (int i = 0; i < 30; ++i) {
+    const int code = in_child([&] {
+      ::alarm(20);  // a child that hangs must not hang the test
+      auto lease = pool.take(soon());
+      return lease && (*lease)->command({"PING"}, soon()) ? 0 : 1;
+    });
+    EXPECT_EQ(code, 0);
+  }
+  stop = true;
+  for (auto& thread : threads) thread.join();
 }
 
 }  // namespace

@@ -120,7 +120,7 @@ TEST(ChildProcess, DiesWithItsObject) {
 }
 
 TEST(ChildProcess, NamesTheExecutableThatIsNotThere) {
-  const auto child = ChildProcess::spawn({.path = "/nowhere/worker", .argv = {"worker"}, .fds = {}, .environment = {}});
+  const auto child = ChildProcess::spawn({.path = "/nowhere/worker", .argv = {"worker"}});
   ASSERT_FALSE(child);
   EXPECT_EQ(child.error().message, "cannot start '/nowhere/worker': No such file or directory");
 }
