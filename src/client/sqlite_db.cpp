@@ -37,10 +37,6 @@ int busy_milliseconds(Deadline deadline) noexcept {
   return left < 0 ? INT_MAX : left;
 }
 
-bool is_out_of_space(int error) noexcept {
-  return error == ENOSPC || error == EDQUOT || error == EFBIG;
-}
-
 }  // namespace
 
 struct SqliteDb::Impl {
@@ -210,9 +206,10 @@ Failure SqliteDb::failure(int code) {
       return say(Errc::refused,
                  fmt::format("cannot open the file: {}", error == 0 ? "no access" : std::strerror(error)));
     case SQLITE_IOERR:
-      if (is_out_of_space(error)) return say(Errc::no_space, std::strerror(error));
+      // SQLITE_FULL is for ENOSPC alone; quotas and file size limits arrive here.
+      if (code == SQLITE_IOERR_WRITE) return say(Errc::no_space, "a write failed: quota, file size limit or bad disk");
       impl.healthy = false;
-      return say(Errc::unavailable, fmt::format("I/O error: {}", error == 0 ? "unknown" : std::strerror(error)));
+      return say(Errc::unavailable, fmt::format("I/O error: {}", sqlite3_errstr(code)));
     default:
       return say(Errc::refused, impl.db == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(impl.db));
   }

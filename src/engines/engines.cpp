@@ -10,7 +10,7 @@
 #include "backend/sqlite/sqlite_backend.hpp"
 #include "base/suggest.hpp"
 #include "base/url.hpp"
-#include "broker/memory/memory_access.hpp"
+#include "broker/sqlite/memory_access.hpp"
 #include "broker/sqlite/sqlite_broker.hpp"
 
 namespace lovage::engines {
@@ -57,7 +57,7 @@ std::shared_ptr<broker::sqlite::StoreAccess> open_sqlite(const std::string& text
 
 std::shared_ptr<broker::sqlite::StoreAccess> open_memory(const std::string& text, const Config& config) {
   const Url url = parsed(text);
-  return broker::memory::open_memory(url.host + url.path, store_options(config));
+  return broker::sqlite::open_memory(url.host + url.path, store_options(config));
 }
 
 std::shared_ptr<broker::Broker> sqlite_broker(const Config& config) {

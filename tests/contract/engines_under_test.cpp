@@ -1,7 +1,7 @@
 #include <atomic>
 
 #include "backend/sqlite/sqlite_backend.hpp"
-#include "broker/memory/memory_access.hpp"
+#include "broker/sqlite/memory_access.hpp"
 #include "broker/sqlite/sqlite_broker.hpp"
 #include "contract/contract.hpp"
 #include "support/temp_dir.hpp"
@@ -19,7 +19,7 @@ class MemoryStore final : public Store {
     static std::atomic<int> number{0};
     return "contract-" + std::to_string(++number);
   }
-  std::shared_ptr<broker::sqlite::StoreAccess> access_ = broker::memory::open_memory(fresh_name(), {});
+  std::shared_ptr<broker::sqlite::StoreAccess> access_ = broker::sqlite::open_memory(fresh_name(), {});
 };
 
 class SqliteStore final : public Store {

@@ -1,4 +1,4 @@
-#include "broker/memory/memory_access.hpp"
+#include "broker/sqlite/memory_access.hpp"
 
 #include <fmt/format.h>
 
@@ -6,22 +6,22 @@
 #include <mutex>
 #include <utility>
 
-namespace lovage::broker::memory {
+namespace lovage::broker::sqlite {
 namespace {
 
-class MemoryAccess final : public sqlite::StoreAccess {
+class MemoryAccess final : public StoreAccess {
  public:
-  MemoryAccess(std::string name, const sqlite::StoreOptions& options) : name_(std::move(name)), options_(options) {}
+  MemoryAccess(std::string name, const StoreOptions& options) : name_(std::move(name)), options_(options) {}
 
-  Result<sqlite::StoreHandle> acquire(Deadline deadline) override {
+  Result<StoreHandle> acquire(Deadline deadline) override {
     std::unique_lock lock(mutex_);
     if (!store_) {
       client::SqliteOptions file{":memory:", false, [feed = feed_.get()] { feed->notify(); }};
-      auto opened = sqlite::Store::open(file, options_, deadline);
+      auto opened = Store::open(file, options_, deadline);
       if (!opened) return tl::unexpected(opened.error());
       store_ = std::move(*opened);
     }
-    return sqlite::StoreHandle(*store_, std::move(lock));
+    return StoreHandle(*store_, std::move(lock));
   }
 
   Result<std::shared_ptr<client::CommitFeed>> feed() override { return feed_; }
@@ -34,17 +34,17 @@ class MemoryAccess final : public sqlite::StoreAccess {
 
  private:
   const std::string name_;
-  const sqlite::StoreOptions options_;
+  const StoreOptions options_;
   const std::shared_ptr<client::CommitFeed> feed_ = std::make_shared<client::CommitFeed>();
   std::mutex mutex_;
-  std::unique_ptr<sqlite::Store> store_;
+  std::unique_ptr<Store> store_;
 };
 
 }  // namespace
 
-std::shared_ptr<sqlite::StoreAccess> open_memory(const std::string& name, const sqlite::StoreOptions& options) {
+std::shared_ptr<StoreAccess> open_memory(const std::string& name, const StoreOptions& options) {
   static std::mutex mutex;
-  static std::map<std::string, std::weak_ptr<sqlite::StoreAccess>> stores;
+  static std::map<std::string, std::weak_ptr<StoreAccess>> stores;
   const std::lock_guard lock(mutex);
   auto& known = stores[name];
   auto store = known.lock();
@@ -55,4 +55,4 @@ std::shared_ptr<sqlite::StoreAccess> open_memory(const std::string& name, const 
   return store;
 }
 
-}  // namespace lovage::broker::memory
+}  // namespace lovage::broker::sqlite

@@ -7,10 +7,10 @@
 
 #include "broker/sqlite/access.hpp"
 
-namespace lovage::broker::memory {
+namespace lovage::broker::sqlite {
 
 // The process's store of that name, made with `options` when there is none. Not for use after fork():
 // a child would have a copy.
-std::shared_ptr<sqlite::StoreAccess> open_memory(const std::string& name, const sqlite::StoreOptions& options);
+std::shared_ptr<StoreAccess> open_memory(const std::string& name, const StoreOptions& options);
 
-}  // namespace lovage::broker::memory
+}  // namespace lovage::broker::sqlite

@@ -1,0 +1,121 @@
+// What the contract suite cannot move: the clock, and layouts of other versions.
+#include <gmock/gmock.h>
+
+#include <lovage/states.hpp>
+
+#include "broker/sqlite/schema.hpp"
+#include "broker/sqlite/store.hpp"
+#include "support/manual_clock.hpp"
+
+namespace lovage::broker::sqlite {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+class SqliteStoreTest : public testing::Test {
+ protected:
+  StoreResult result(const std::string& id, std::string_view state = states::success) {
+    return {id, std::string(state), "meta of " + id};
+  }
+  std::int64_t rows() {
+    auto count = store->db().query("SELECT count(*) FROM results");
+    EXPECT_TRUE(count.step().value_or(false));
+    return count.integer(0);
+  }
+  test::ManualClock clock;
+  std::unique_ptr<Store> store = Store::open({":memory:", false}, {60s, &clock}, Deadline::never()).value();
+};
+
+TEST_F(SqliteStoreTest, AResultCanBeReadUntilItExpires) {
+  ASSERT_TRUE(store->put_result(result("a")));
+  clock.advance(59s);
+  EXPECT_TRUE(store->result("a").value());
+  clock.advance(1s);
+  EXPECT_FALSE(store->result("a").value());
+}
+
+TEST_F(SqliteStoreTest, AnExpiredSuccessIsReplacedByAnything) {
+  ASSERT_TRUE(store->put_result(result("a")));
+  clock.advance(61s);
+  ASSERT_TRUE(store->put_result(result("a", states::started)));
+  EXPECT_EQ(store->result("a").value()->state, states::started);
+}
+
+TEST_F(SqliteStoreTest, NewResultsPushOutTheExpiredOnes) {
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(store->put_result(result("old-" + std::to_string(i))));
+  clock.advance(61s);
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(store->put_result(result("new-" + std::to_string(i))));
+  EXPECT_EQ(rows(), 50);
+}
+
+TEST_F(SqliteStoreTest, ResultsThatNeverExpireStay) {
+  store = Store::open({":memory:", false}, {0s, &clock}, Deadline::never()).value();
+  ASSERT_TRUE(store->put_result(result("a")));
+  clock.advance(std::chrono::hours(100'000));
+  EXPECT_EQ(store->expire_results(10).value(), 0);
+  EXPECT_TRUE(store->result("a").value());
+}
+
+TEST_F(SqliteStoreTest, TheSweeperIsReplacedWhenItsTimeIsUp) {
+  const IncarnationId a("a");
+  const IncarnationId b("b");
+  ASSERT_TRUE(store->become_sweeper(a, 15s));
+  EXPECT_FALSE(store->is_other_sweeper(a, 15s).value());
+  EXPECT_TRUE(store->is_other_sweeper(b, 15s).value());
+  clock.advance(15s);
+  EXPECT_FALSE(store->is_other_sweeper(b, 15s).value());
+}
+
+TEST_F(SqliteStoreTest, ASweeperFromBeforeTheClockWasPutBackDoesNotCount) {
+  ASSERT_TRUE(store->become_sweeper(IncarnationId("a"), 15s));
+  clock.advance(-std::chrono::hours(1));
+  EXPECT_FALSE(store->is_other_sweeper(IncarnationId("b"), 15s).value());
+}
+
+TEST_F(SqliteStoreTest, AWorkerThatRenewedMeanwhileIsNotSwept) {
+  const IncarnationId a("a");
+  ASSERT_TRUE(store->add_worker(a, "celery@a"));
+  const DeadIncarnation seen{a, 0};
+  ASSERT_TRUE(store->renew(a).value());
+  EXPECT_FALSE(store->sweep(seen).value());
+  EXPECT_TRUE(store->sweep({a, 1}).value());
+  EXPECT_FALSE(store->renew(a).value());
+}
+
+TEST_F(SqliteStoreTest, TheIdOfARemovedWorkerIsNotGivenAgain) {
+  const OwnerId first = store->add_worker(IncarnationId("a"), "celery@a").value();
+  ASSERT_TRUE(store->remove_worker(first));
+  EXPECT_NE(store->add_worker(IncarnationId("b"), "celery@b").value(), first);
+}
+
+TEST_F(SqliteStoreTest, AtMostAHundredDueMessagesMoveAtOnce) {
+  const std::vector<std::string> queues{"q"};
+  ASSERT_TRUE(
+      store->db().execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 150)"
+                          " INSERT INTO messages(queue, step, place, due, bytes) SELECT 'q', 0, 2, 1, 'm' FROM n"));
+  ASSERT_TRUE(store->move_due(queues));
+  EXPECT_EQ(store->queue("q").value().ready, 100U);
+  ASSERT_TRUE(store->move_due(queues));
+  EXPECT_EQ(store->queue("q").value().ready, 150U);
+}
+
+TEST_F(SqliteStoreTest, AnotherLayoutIsRefused) {
+  ASSERT_TRUE(store->db().execute("UPDATE store SET layout = 99"));
+  const auto again = prepare_schema(store->db(), Deadline::never());
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Errc::misconfigured);
+  EXPECT_THAT(again.error().message, HasSubstr("layout 99"));
+}
+
+TEST_F(SqliteStoreTest, AnotherProgramsDatabaseIsRefused) {
+  auto db = client::SqliteDb::open({":memory:", false}, Deadline::never()).value();
+  ASSERT_TRUE(db->execute("CREATE TABLE invoices(id)"));
+  const auto prepared = prepare_schema(*db, Deadline::never());
+  ASSERT_FALSE(prepared);
+  EXPECT_EQ(prepared.error().code, Errc::misconfigured);
+  EXPECT_THAT(prepared.error().message, HasSubstr("another program"));
+}
+
+}  // namespace
+}  // namespace lovage::broker::sqlite
