@@ -75,9 +75,10 @@ struct SqliteDb::Impl {
   // The pragma takes effect between transactions only.
   int set_survives(CommitSurvives wanted) {
     if (!options.power_safe || in_memory() || survives == wanted) return SQLITE_OK;
-    survives = wanted;
     const char* sql = wanted == CommitSurvives::power_loss ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL";
-    return sqlite3_exec(db, sql, nullptr, nullptr, nullptr);
+    const int code = sqlite3_exec(db, sql, nullptr, nullptr, nullptr);
+    if (code == SQLITE_OK) survives = wanted;
+    return code;
   }
 };
 

@@ -105,7 +105,7 @@ TEST_P(Results, AWaiterIsWokenByTheSettlement) {
 TEST_P(Results, ManyWaitForOne) {
   auto backend = store->backend();
   std::vector<std::future<Result<std::optional<std::string>>>> waiters;
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < 40; ++i) {
     waiters.push_back(std::async(std::launch::async, [&] { return backend->wait("1", patience()); }));
   }
   put(result("1", states::success));

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <utility>
 #include <vector>
 
@@ -10,6 +11,8 @@ namespace lovage::broker::sqlite {
 namespace {
 
 constexpr std::size_t kIdleConnections = 4;
+// However many threads wait for results: beyond this they take turns.
+constexpr std::size_t kConnections = 16;
 
 // What one process has open. A forked child makes its own and leaves its parent's untouched: closing a
 // copy would disturb the parent's locks, and its mutex may be held by a thread that the child has not.
@@ -19,12 +22,26 @@ class ProcessPool final : public StorePool {
 
   [[nodiscard]] bool is_ours() const noexcept { return owner_ == ::getpid(); }
 
-  std::unique_ptr<Store> take_idle() {
-    const std::lock_guard lock(mutex_);
-    if (idle_.empty()) return nullptr;
-    auto store = std::move(idle_.back());
-    idle_.pop_back();
-    return store;
+  // A connection, opened by `open` when none is idle.
+  template <class Open>
+  Result<StoreHandle> take(Deadline deadline, const Open& open) {
+    {
+      std::unique_lock lock(mutex_);
+      const auto free = [this] { return in_use_ < kConnections; };
+      if (!free() && !returned_.wait_until(lock, latest(deadline), free)) {
+        return fail(Errc::timed_out, "all connections to the SQLite database are in use");
+      }
+      ++in_use_;
+      if (!idle_.empty()) {
+        auto store = std::move(idle_.back());
+        idle_.pop_back();
+        return StoreHandle(std::move(store), *this);
+      }
+    }
+    Result<std::unique_ptr<Store>> opened = open();
+    if (opened) return StoreHandle(std::move(*opened), *this);
+    leave();
+    return tl::unexpected(opened.error());
   }
 
   void give_back(std::unique_ptr<Store> store) noexcept override {
@@ -33,8 +50,12 @@ class ProcessPool final : public StorePool {
       (void)store.release();
       return;
     }
-    const std::lock_guard lock(mutex_);
-    if (store->db().healthy() && idle_.size() < kIdleConnections) idle_.push_back(std::move(store));
+    {
+      const std::lock_guard lock(mutex_);
+      if (store->db().healthy() && idle_.size() < kIdleConnections) idle_.push_back(std::move(store));
+    }
+    store.reset();  // closes it, outside the lock
+    leave();
   }
 
   Result<std::shared_ptr<client::CommitFeed>> feed(const std::string& path) {
@@ -47,9 +68,24 @@ class ProcessPool final : public StorePool {
   }
 
  private:
+  // wait_until() must not be given the end of time: adding to it overflows inside.
+  static Monotonic latest(Deadline deadline) {
+    return deadline.is_never() ? std::chrono::steady_clock::now() + std::chrono::hours(24) : deadline.when();
+  }
+
+  void leave() noexcept {
+    {
+      const std::lock_guard lock(mutex_);
+      --in_use_;
+    }
+    returned_.notify_one();
+  }
+
   const pid_t owner_ = ::getpid();
   ProcessPool* const parents_;  // kept reachable, never used
-  std::mutex mutex_;
+  std::mutex mutex_;            // guards what follows
+  std::condition_variable returned_;
+  std::size_t in_use_ = 0;
   std::vector<std::unique_ptr<Store>> idle_;
   std::shared_ptr<client::CommitFeed> feed_;
 };
@@ -66,14 +102,7 @@ class FileAccess final : public StoreAccess {
   }
 
   Result<StoreHandle> acquire(Deadline deadline) override {
-    ProcessPool& pool = here();
-    auto store = pool.take_idle();
-    if (!store) {
-      auto opened = Store::open(file_, options_, deadline);
-      if (!opened) return tl::unexpected(opened.error());
-      store = std::move(*opened);
-    }
-    return StoreHandle(std::move(store), pool);
+    return here().take(deadline, [&] { return Store::open(file_, options_, deadline); });
   }
 
   Result<std::shared_ptr<client::CommitFeed>> feed() override { return here().feed(file_.path); }

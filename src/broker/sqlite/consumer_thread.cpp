@@ -134,7 +134,8 @@ void ConsumerThread::turn() {
 }
 
 Result<bool> ConsumerThread::is_there_work(Store& store) {
-  if (!owner_ || !wants_messages()) return !owner_;
+  if (!owner_) return true;
+  if (!wants_messages() || lone_) return false;
   if (auto seen = look_ahead(store); !seen) return tl::unexpected(seen.error());
   if (next_due_ && *next_due_ <= store.now()) return true;
   return store.has_ready(queues_);
