@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <lovage/value.hpp>
@@ -29,15 +30,15 @@ struct Request {
 
 // How a task asked to be run again.
 struct RetryAsked {
-  std::optional<Timestamp> eta;                 // when it was given as a point in time
-  std::chrono::milliseconds countdown{0};       // else after this delay
-  std::optional<Array> args;                    // replacing the message's
+  std::optional<Timestamp> eta;            // when it was given as a point in time
+  std::chrono::milliseconds countdown{0};  // else after this delay
+  std::optional<Array> args;               // replacing the message's
   std::optional<Object> kwargs;
   std::optional<std::int64_t> max_retries;
-  std::optional<std::string> queue;             // other options of the new message
+  std::optional<std::string> queue;  // other options of the new message
   std::optional<int> priority;
   std::optional<wire::TimeLimits> timelimit;
-  std::string message;                          // "Retry in 2s: ConnectionError('upstream 1')"
+  std::string message;  // "Retry in 2s: ConnectionError('upstream 1')"
 };
 
 // A child process that ended while it ran a task.
@@ -66,16 +67,25 @@ struct Outcome {
   std::string result_json;  // success: the return value as JSON text (in the worker's json_types)
   wire::ExceptionInfo exception;
   std::string traceback;
-  bool expected = false;    // failure: listed in the task's `throws`
+  bool expected = false;  // failure: listed in the task's `throws`
   RetryAsked retry;
   bool requeue = false;
-  std::string reason;       // rejected, revoked, malformed
-  std::string detail;       // malformed: one line for people
+  std::string reason;  // rejected, revoked, malformed
+  std::string detail;  // malformed: one line for people
   ChildDeath death;
   std::vector<std::string> children;  // ids of the tasks that the task itself sent
   std::chrono::microseconds runtime{0};
   int pid = 0;
   std::string process_name;  // "ForkPoolWorker-1"
+
+  // One that carries nothing else.
+  static Outcome of(JobId job, Kind kind, std::string reason = {}) {
+    Outcome outcome;
+    outcome.job = job;
+    outcome.kind = kind;
+    outcome.reason = std::move(reason);
+    return outcome;
+  }
 };
 
 }  // namespace lovage::execution

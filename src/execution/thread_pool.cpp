@@ -1,0 +1,268 @@
+#include "execution/thread_pool.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+#include <variant>
+
+#include <fmt/format.h>
+
+#include "base/logging.hpp"
+#include "execution/mailbox.hpp"
+#include "execution/work_ring.hpp"
+
+namespace lovage::execution {
+namespace {
+
+constexpr std::size_t kRingSize = 1024;
+constexpr std::chrono::milliseconds kWatchPeriod{10};
+
+struct StateChanged {
+  JobId job = 0;
+  std::string state;
+  std::string meta_json;
+};
+
+}  // namespace
+
+struct ThreadPool::Started {
+  std::size_t thread = 0;
+  JobId job = 0;
+  std::optional<std::chrono::milliseconds> soft_time_limit;
+  std::optional<std::chrono::milliseconds> time_limit;
+};
+
+struct ThreadPool::Finished {
+  std::size_t thread = 0;
+  Outcome outcome;
+};
+
+// What the threads see of the pool.
+struct ThreadPool::Shared : std::enable_shared_from_this<Shared> {
+  using Event = std::variant<Started, StateChanged, Finished>;
+
+  Shared(const app::Registry& tasks, net::Loop& loop_of_pool, ThreadPool& owner)
+      : registry(tasks), pool(&owner), loop(&loop_of_pool) {}
+
+  const app::Registry& registry;
+  WorkRing<Request> ring{kRingSize};
+  Mailbox<Event> events;
+  ThreadPool* pool;  // loop thread only; null once the pool is gone
+
+  std::mutex mutex;
+  std::condition_variable work_came;
+  std::size_t sleepers = 0;  // guarded by mutex
+  bool stopping = false;     // guarded by mutex
+  net::Loop* loop;           // guarded by mutex; null once the pool is gone
+
+  void put(Event event) {
+    if (!events.put(std::move(event))) return;
+    const std::lock_guard lock(mutex);
+    if (loop == nullptr) return;
+    loop->post([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (self && self->pool != nullptr) self->pool->receive();
+    });
+  }
+
+  // False: the thread has to end.
+  bool wait_for_work() {
+    std::unique_lock lock(mutex);
+    ++sleepers;
+    work_came.wait(lock, [this] { return stopping || !ring.empty(); });
+    --sleepers;
+    return !stopping;
+  }
+
+  void wake(std::size_t items) {
+    std::size_t threads = 0;
+    {
+      const std::lock_guard lock(mutex);
+      threads = std::min(items, sleepers);
+    }
+    for (std::size_t i = 0; i < threads; ++i) work_came.notify_one();
+  }
+
+  void run(std::size_t thread, const TraceSettings& settings);
+};
+
+void ThreadPool::Shared::run(std::size_t thread, const TraceSettings& settings) {
+  struct Sink final : StateSink {
+    explicit Sink(Shared& owner) : shared(owner) {}
+    void on_state(JobId job, std::string state, std::string meta_json) override {
+      shared.put(StateChanged{job, std::move(state), std::move(meta_json)});
+    }
+    Shared& shared;
+  } sink(*this);
+  log::set_thread_name(settings.process_name);
+  do {
+    while (auto request = ring.pop()) {
+      put(Started{thread, request->job, request->soft_time_limit, request->time_limit});
+      put(Finished{thread, trace(settings, registry, std::move(*request), sink)});
+    }
+  } while (wait_for_work());
+}
+
+ThreadPool::ThreadPool(const PoolOptions& options)
+    : loop_(options.loop),
+      slots_(options.concurrency),
+      appetite_(options.concurrency, options.fair),
+      limits_(
+          options.loop, [this](JobId job) { events_->on_soft_time_limit(job); },
+          [this](JobId job) { over_hard_limit(job); }),
+      running_(options.concurrency),
+      shared_(std::make_shared<Shared>(options.registry, options.loop, *this)) {
+  for (std::size_t i = 0; i < slots_; ++i) {
+    auto settings = trace_settings(options.config, options.hostname, fmt::format("ThreadPoolWorker-{}", i + 1));
+    threads_.emplace_back([shared = shared_, i, settings = std::move(settings)] { shared->run(i, settings); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  end_threads();
+}
+
+void ThreadPool::start(PoolEvents& events, UniqueFunction<void()> ready) {
+  events_ = &events;
+  loop_.post(std::move(ready));
+}
+
+void ThreadPool::submit(Request request) {
+  outstanding_.insert(request.job);
+  backlog_.push_back(std::move(request));
+  if (std::exchange(publishing_, true)) return;
+  loop_.at_end_of_turn([weak = std::weak_ptr(shared_)] {
+    const auto shared = weak.lock();
+    if (shared && shared->pool != nullptr) shared->pool->publish();
+  });
+}
+
+void ThreadPool::publish() {
+  publishing_ = false;
+  std::size_t published = 0;
+  while (!backlog_.empty() && shared_->ring.push(backlog_.front())) {
+    backlog_.pop_front();
+    ++published;
+  }
+  if (published > 0) shared_->wake(published);
+  if (!watch_ && appetite_.ahead() > 0) watch_ = loop_.every(kWatchPeriod, [this] { look_for_long_tasks(); });
+}
+
+void ThreadPool::receive() {
+  std::vector<Outcome> outcomes;
+  for (auto& event : shared_->events.take()) {
+    if (auto* const started = std::get_if<Started>(&event)) {
+      handle(*started);
+    } else if (auto* const state = std::get_if<StateChanged>(&event)) {
+      if (outstanding_.contains(state->job))
+        events_->on_state(state->job, std::move(state->state), std::move(state->meta_json));
+    } else {
+      handle(std::get<Finished>(std::move(event)), outcomes);
+    }
+  }
+  if (!backlog_.empty()) publish();
+  report(std::move(outcomes));
+}
+
+void ThreadPool::handle(const Started& started) {
+  if (!outstanding_.contains(started.job)) return;
+  running_[started.thread] = {.job = started.job, .since = std::chrono::steady_clock::now(), .active = true};
+  limits_.started(started.job, started.soft_time_limit, started.time_limit);
+  events_->on_started(started.job, ::getpid());
+}
+
+void ThreadPool::handle(Finished finished, std::vector<Outcome>& outcomes) {
+  Outcome& outcome = finished.outcome;
+  Running& running = running_[finished.thread];
+  running.active = false;
+  if (outstanding_.erase(outcome.job) == 0) return;  // kill_all() gave it up
+  appetite_.saw(outcome.runtime);
+  limits_.ended(outcome.job);
+  if (running.over_hard_limit) {
+    log::warning(fmt::format("The stuck task of {} has ended after {:.1f} s", outcome.process_name,
+                             std::chrono::duration<double>(outcome.runtime).count()));
+    outcome.kind = Outcome::Kind::timed_out;
+  }
+  outcomes.push_back(std::move(outcome));
+}
+
+void ThreadPool::over_hard_limit(JobId job) {
+  const auto running = std::find_if(running_.begin(), running_.end(),
+                                    [job](const Running& entry) { return entry.active && entry.job == job; });
+  if (running == running_.end()) return;
+  running->over_hard_limit = true;
+  log::error(
+      fmt::format("Stuck task: it passed its hard time limit on ThreadPoolWorker-{}, and threads cannot be "
+                  "killed. Its slot is lost until it ends; use the prefork pool for tasks with hard limits.",
+                  running - running_.begin() + 1));
+}
+
+void ThreadPool::look_for_long_tasks() {
+  const Monotonic now = std::chrono::steady_clock::now();
+  for (const Running& running : running_) {
+    if (running.active && now - running.since > Appetite::kWindow)
+      appetite_.saw(std::chrono::duration_cast<std::chrono::microseconds>(now - running.since));
+  }
+  if (outstanding_.empty() || appetite_.ahead() == 0) watch_.reset();
+}
+
+void ThreadPool::give_back() {
+  std::vector<Outcome> outcomes;
+  const auto back = [&](const Request& request) {
+    outstanding_.erase(request.job);
+    outcomes.push_back(Outcome::of(request.job, Outcome::Kind::not_started));
+  };
+  for (const Request& request : shared_->ring.take_back()) back(request);
+  for (const Request& request : std::exchange(backlog_, {})) back(request);
+  report(std::move(outcomes));
+}
+
+void ThreadPool::terminate(JobId job, int) {
+  if (outstanding_.contains(job)) log::warning("terminate: the threads pool cannot end a running task");
+}
+
+void ThreadPool::kill_all() {
+  give_back();
+  receive();  // what has finished meanwhile keeps its outcome
+  std::vector<Outcome> outcomes;
+  abandoned_ = !outstanding_.empty();
+  for (const JobId job : std::exchange(outstanding_, {})) {
+    limits_.ended(job);
+    outcomes.push_back(Outcome::of(job, Outcome::Kind::not_started));
+  }
+  for (Running& running : running_) running.over_hard_limit = false;
+  report(std::move(outcomes));
+}
+
+void ThreadPool::report(std::vector<Outcome> outcomes) {
+  if (!outcomes.empty()) events_->on_outcomes(std::move(outcomes));
+}
+
+void ThreadPool::stop(UniqueFunction<void()> done) {
+  if (!outstanding_.empty()) kill_all();
+  end_threads();
+  loop_.post(std::move(done));
+}
+
+// Threads that run tasks nobody waits for any more are left behind.
+void ThreadPool::end_threads() {
+  shared_->pool = nullptr;
+  {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->stopping = true;
+    shared_->loop = nullptr;
+  }
+  shared_->work_came.notify_all();
+  const bool leave = abandoned_ || !outstanding_.empty();
+  for (std::thread& thread : threads_) leave ? thread.detach() : thread.join();
+  threads_.clear();
+}
+
+std::vector<int> ThreadPool::pids() const {
+  return {::getpid()};
+}
+
+}  // namespace lovage::execution
