@@ -39,6 +39,7 @@ struct Engine {
 
 std::unique_ptr<Store> make_memory_store();
 std::unique_ptr<Store> make_sqlite_store();
+std::unique_ptr<Store> make_redis_store();
 
 // Fails the test rather than waiting for ever.
 inline constexpr std::chrono::seconds kPatience{20};

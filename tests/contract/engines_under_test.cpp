@@ -49,6 +49,7 @@ std::vector<Engine> engines() {
   return {
       {"memory", make_memory_store},
       {"sqlite", make_sqlite_store},
+      {"redis", make_redis_store},
   };
 }
 

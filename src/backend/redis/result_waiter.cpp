@@ -1,0 +1,213 @@
+#include "backend/redis/result_waiter.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <lovage/states.hpp>
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "base/backoff.hpp"
+#include "wire/result_meta.hpp"
+
+namespace lovage::backend::redis {
+namespace {
+
+bool is_ready_meta(const std::string& meta) {
+  if (const auto status = wire::peek_status(meta)) return states::is_ready(*status);
+  const auto decoded = wire::decode_result_meta(meta);
+  return decoded && states::is_ready(decoded->status);
+}
+
+// What the waiters of one key know.
+struct Channel {
+  int waiters = 0;
+  std::uint64_t confirmed = 0;      // how often the server has confirmed the subscription: each time a GET is due
+  std::optional<std::string> meta;  // ready
+};
+
+}  // namespace
+
+struct ResultWaiter::State {
+  const pid_t pid = ::getpid();
+  const int wake_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  std::mutex mutex;  // guards what follows
+  std::condition_variable changed;
+  std::map<std::string, Channel> channels;
+  bool has_leader = false;
+  std::unique_ptr<client::RedisSync> connection;  // used by the leader alone, but while it holds the mutex
+  std::string unwritten;                          // SUBSCRIBE and UNSUBSCRIBE commands
+  std::optional<Failure> failure;                 // why there is no connection
+  unsigned attempt = 0;
+
+  State() = default;
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() { ::close(wake_fd); }
+
+  void wake_leader() const {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(wake_fd, &one, sizeof one);
+  }
+  void enter(const std::string& key) {
+    if (channels[key].waiters++ > 0) return;
+    client::append_command(unwritten, {"SUBSCRIBE", key});
+    if (has_leader) wake_leader();
+  }
+  void leave(const std::string& key) {
+    const auto at = channels.find(key);
+    if (--at->second.waiters > 0) return;
+    channels.erase(at);
+    client::append_command(unwritten, {"UNSUBSCRIBE", key});
+    if (has_leader) return wake_leader();
+    write_out();
+  }
+
+  void lose(const Failure& why) {
+    connection.reset();
+    unwritten.clear();
+    failure = why;
+  }
+  void write_out() {
+    if (!connection || unwritten.empty()) return;
+    if (auto written = connection->write(unwritten, Deadline::after(std::chrono::seconds(1))); !written) {
+      return lose(written.error());
+    }
+    unwritten.clear();
+  }
+  void resubscribe() {
+    unwritten.clear();
+    for (const auto& [key, channel] : channels) client::append_command(unwritten, {"SUBSCRIBE", key});
+  }
+  // What came: ["subscribe", key, n], ["message", key, meta], ["unsubscribe", ...].
+  void take(client::RedisReply& reply) {
+    if (reply.items.size() < 3) return;
+    const auto at = channels.find(reply.items[1].text);
+    if (at == channels.end()) return;
+    if (reply.items[0].text == "subscribe") ++at->second.confirmed;
+    if (reply.items[0].text == "message" && is_ready_meta(reply.items[2].text)) {
+      at->second.meta = std::move(reply.items[2].text);
+    }
+    changed.notify_all();
+  }
+  // Whether anything was there.
+  bool read_what_is_there() {
+    bool any = false;
+    while (connection) {
+      auto reply = connection->read(Deadline::after(Duration::zero()));
+      if (!reply) {
+        lose(reply.error());
+      } else if (*reply) {
+        any = true;
+        take(**reply);
+      } else {
+        break;
+      }
+    }
+    return any;
+  }
+  void lead_once(std::unique_lock<std::mutex>& lock, const client::RedisOptions& options, Deadline deadline);
+};
+
+// One turn of the leader: connect if need be, write, sleep until something comes, read it. The mutex is
+// free while it sleeps or connects.
+void ResultWaiter::State::lead_once(std::unique_lock<std::mutex>& lock, const client::RedisOptions& options,
+                                    Deadline deadline) {
+  if (!connection) {
+    const auto pause = attempt > 0 ? Backoff{}.jittered(attempt - 1, random_u64()) : std::chrono::milliseconds(0);
+    ++attempt;
+    lock.unlock();
+    pollfd woken{wake_fd, POLLIN, 0};
+    if (pause.count() > 0) ::poll(&woken, 0, deadline.or_earlier(Deadline::after(pause)).poll_timeout());
+    auto made = client::RedisSync::connect(options, deadline);
+    lock.lock();
+    if (!made) return lose(made.error());
+    connection = std::move(*made);
+    failure.reset();
+    attempt = 0;
+    resubscribe();
+  }
+  write_out();
+  if (read_what_is_there() || !connection) return;
+  pollfd ready[2] = {{connection->fd(), POLLIN, 0}, {wake_fd, POLLIN, 0}};
+  lock.unlock();
+  ::poll(ready, 2, deadline.poll_timeout());
+  lock.lock();
+  std::uint64_t wakes = 0;
+  if (ready[1].revents != 0) [[maybe_unused]]
+    const auto drained = ::read(wake_fd, &wakes, sizeof wakes);
+  write_out();
+  if (ready[0].revents != 0) read_what_is_there();
+}
+
+ResultWaiter::ResultWaiter(client::RedisPool& pool) : pool_(pool), state_(new State) {}
+
+ResultWaiter::~ResultWaiter() {
+  State* const mine = state_.load();
+  if (mine->pid == ::getpid()) delete mine;
+}
+
+// After a fork the parent's state is left as it is: its mutex may be held, its connection is not ours.
+ResultWaiter::State& ResultWaiter::state() {
+  State* current = state_.load();
+  if (current->pid == ::getpid()) return *current;
+  auto fresh = std::make_unique<State>();
+  if (state_.compare_exchange_strong(current, fresh.get())) return *fresh.release();
+  return *current;
+}
+
+Result<std::optional<std::string>> ResultWaiter::wait(const std::string& key, Deadline deadline) {
+  State& shared = state();
+  std::unique_lock lock(shared.mutex);
+  shared.enter(key);
+  std::uint64_t looked = 0;
+  std::optional<std::string> meta;
+  for (;;) {
+    Channel& channel = shared.channels[key];
+    if (channel.meta) {
+      meta = channel.meta;
+      break;
+    }
+    // A second waiter joins a confirmed subscription: it has to look as well.
+    if (channel.confirmed != looked) {
+      looked = channel.confirmed;
+      lock.unlock();
+      auto connection = pool_.take(deadline);
+      auto reply = connection ? (*connection)->command({"GET", key}, deadline)
+                              : Result<client::RedisReply>(tl::unexpected(connection.error()));
+      lock.lock();
+      if (reply && !reply->is_nil() && is_ready_meta(reply->text)) {
+        meta = std::move(reply->text);
+        break;
+      }
+      const bool broken = !reply && reply.error().code != Errc::refused && reply.error().code != Errc::timed_out;
+      if (broken) shared.lose(reply.error());  // the next confirmation asks for a look again
+      continue;
+    }
+    if (deadline.passed()) break;
+    if (shared.has_leader) {
+      if (deadline.is_never()) {
+        shared.changed.wait(lock);
+      } else {
+        shared.changed.wait_until(lock, deadline.when());
+      }
+      continue;
+    }
+    shared.has_leader = true;
+    shared.lead_once(lock, pool_.options(), deadline);
+    shared.has_leader = false;
+  }
+  const auto failure = shared.failure;
+  shared.leave(key);
+  // A leader is needed as long as somebody waits.
+  if (!shared.has_leader) shared.changed.notify_all();
+  lock.unlock();
+  if (!meta && failure) return tl::unexpected(*failure);
+  return meta;
+}
+
+}  // namespace lovage::backend::redis

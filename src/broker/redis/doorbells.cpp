@@ -1,0 +1,95 @@
+#include "broker/redis/doorbells.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace lovage::broker::redis {
+
+struct Doorbells::Bell {
+  std::string list;
+  std::string inbox;
+  bool armed = false;
+  bool unblocking = false;  // the server has been asked to end this wait
+  std::unique_ptr<client::RedisAsync> connection;
+};
+
+Doorbells::Doorbells(net::Loop& loop, client::RedisAsync::Options options, std::chrono::milliseconds wait,
+                     Events events)
+    : loop_(loop),
+      options_(std::move(options)),
+      wait_seconds_(fmt::format("{:.3f}", std::chrono::duration<double>(wait).count())),
+      events_(std::move(events)) {
+  options_.reply_timeout += wait;
+}
+
+Doorbells::~Doorbells() = default;
+
+void Doorbells::add(const std::string& list_key, const std::string& inbox_key) {
+  auto bell = std::make_shared<Bell>();
+  bell->list = list_key;
+  bell->inbox = inbox_key;
+  Bell* at = bell.get();
+  client::RedisAsync::Events events;
+  // A wait that was blocked when its connection broke may have brought something all the same.
+  events.on_connected = [this, at] {
+    at->armed = false;
+    events_.on_ring();
+  };
+  events.on_disconnected = [at](const Failure&, std::chrono::milliseconds) { at->armed = false; };
+  bell->connection = std::make_unique<client::RedisAsync>(loop_, options_, std::move(events));
+  bell->connection->connect();
+  bells_.push_back(std::move(bell));
+}
+
+void Doorbells::remove(const std::string& list_key) {
+  std::erase_if(bells_, [&](const auto& bell) { return bell->list == list_key; });
+}
+
+void Doorbells::arm() {
+  for (const auto& bell : bells_) {
+    if (bell->armed || !bell->connection->connected()) continue;
+    bell->armed = true;
+    bell->unblocking = false;
+    bell->connection->command({"BLMOVE", bell->list, bell->inbox, "RIGHT", "LEFT", wait_seconds_},
+                              [this, at = bell.get()](Result<client::RedisReply> reply) { answered(*at, reply); });
+  }
+}
+
+void Doorbells::answered(Bell& bell, const Result<client::RedisReply>& reply) {
+  bell.armed = false;
+  if (!reply) return;  // on_connected rings
+  if (!reply->is_error()) return reply->is_nil() ? events_.on_quiet() : events_.on_ring();
+  const Failure failure = client::failure_of(*reply);
+  if (failure.code == Errc::server_busy) {
+    bell.connection->reset(failure);  // READONLY and the like: find the master again
+  } else {
+    events_.on_refused(bell.list, failure.message);
+  }
+}
+
+void Doorbells::unblock(client::RedisAsync& commands) {
+  for (const auto& bell : bells_) {
+    if (bell->armed && !bell->unblocking) unblock(bell, commands);
+  }
+}
+
+void Doorbells::unblock(const std::shared_ptr<Bell>& bell, client::RedisAsync& commands) {
+  bell->unblocking = true;
+  const std::string id = std::to_string(bell->connection->client_id());
+  commands.command({"CLIENT", "UNBLOCK", id},
+                   [weak = std::weak_ptr(bell), &commands](const Result<client::RedisReply>& reply) {
+                     const auto asked = weak.lock();
+                     if (!asked || !asked->unblocking || !asked->armed) return;
+                     asked->unblocking = false;
+                     // 0: the server had not read the wait yet. Without a connection the wait ends by itself.
+                     if (reply && reply->integer == 0) unblock(asked, commands);
+                   });
+}
+
+bool Doorbells::at_rest() const noexcept {
+  return std::none_of(bells_.begin(), bells_.end(), [](const auto& bell) { return bell->armed; });
+}
+
+}  // namespace lovage::broker::redis

@@ -1,0 +1,51 @@
+// The waits of an idle worker: one BLMOVE per list, each on a connection of its own, from the list into the
+// incarnation's inbox for it. A wait is only a doorbell: what it brought is taken by the reserve script.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/unique_function.hpp"
+#include "client/redis_async.hpp"
+
+namespace lovage::broker::redis {
+
+// Loop thread only.
+class Doorbells {
+ public:
+  struct Events {
+    UniqueFunction<void()> on_ring;   // something may be in an inbox
+    UniqueFunction<void()> on_quiet;  // a wait ended with nothing (timeout, unblocked); may be armed again
+    UniqueFunction<void(const std::string& list, const std::string& error)> on_refused;
+  };
+  Doorbells(net::Loop& loop, client::RedisAsync::Options options, std::chrono::milliseconds wait, Events events);
+  ~Doorbells();
+
+  void add(const std::string& list_key, const std::string& inbox_key);
+  void remove(const std::string& list_key);  // its connection goes; unblock() first
+
+  // Starts a wait on every list that has none. `wait` is the server-side timeout.
+  void arm();
+  // Ends every wait at the server, through `commands`: nothing enters an inbox after the server has read
+  // this, but by a wait that it had not read yet; that one rings.
+  void unblock(client::RedisAsync& commands);
+  // No wait is outstanding.
+  [[nodiscard]] bool at_rest() const noexcept;
+  [[nodiscard]] std::size_t size() const noexcept { return bells_.size(); }
+
+ private:
+  struct Bell;
+  void answered(Bell& bell, const Result<client::RedisReply>& reply);
+  static void unblock(const std::shared_ptr<Bell>& bell, client::RedisAsync& commands);
+
+  net::Loop& loop_;
+  client::RedisAsync::Options options_;
+  std::string wait_seconds_;
+  Events events_;
+  std::vector<std::shared_ptr<Bell>> bells_;
+};
+
+}  // namespace lovage::broker::redis

@@ -1,0 +1,72 @@
+// The names of Lovage's own keys in Redis: "<prefix>lovage:1:...". docs/redis_keys.md says what is in them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/strong.hpp"
+
+namespace lovage::broker::redis {
+
+class Keys {
+ public:
+  explicit Keys(std::string global_keyprefix) : prefix_(std::move(global_keyprefix)) {}
+
+  // Kombu's: a queue's list, the rows of an exchange.
+  [[nodiscard]] std::string list(std::string_view list_name) const { return prefix_ + std::string(list_name); }
+  [[nodiscard]] std::string binding(std::string_view exchange) const;
+
+  // One a store.
+  [[nodiscard]] std::string incarnations() const { return own("incarnations"); }
+  [[nodiscard]] std::string lists() const { return own("lists"); }
+  [[nodiscard]] std::string marks() const { return own("marks"); }
+  [[nodiscard]] std::string mark_ages() const { return own("mark-ages"); }
+  [[nodiscard]] std::string dead() const { return own("dead"); }
+  [[nodiscard]] std::string alarms() const { return own("alarms"); }
+  [[nodiscard]] std::string sweeper() const { return own("sweeper"); }
+  [[nodiscard]] std::string orphans() const { return own("orphans"); }
+  [[nodiscard]] std::string schedule(std::string_view list_name) const { return own("schedule:", list_name); }
+
+  // One an incarnation.
+  [[nodiscard]] std::string about(const IncarnationId& id) const { return own("about:", id.get()); }
+  [[nodiscard]] std::string reserved(const IncarnationId& id) const { return own("reserved:", id.get()); }
+  [[nodiscard]] std::string held_marks(const IncarnationId& id) const { return own("held-marks:", id.get()); }
+  [[nodiscard]] std::string settled(const IncarnationId& id) const { return own("settled:", id.get()); }
+  [[nodiscard]] std::string inbox(const IncarnationId& id, std::string_view list_name) const {
+    return own("inbox:", id.get() + ":" + std::string(list_name));
+  }
+
+  [[nodiscard]] const std::string& prefix() const noexcept { return prefix_; }
+
+ private:
+  [[nodiscard]] std::string own(std::string_view name, std::string_view rest = {}) const;
+  std::string prefix_;
+};
+
+// Fields "list:<name>" of about:<id> name the lists that an incarnation serves.
+inline constexpr std::string_view kListField = "list:";
+
+// The field of a reservation in reserved:<id>: "<counter>:<list name>".
+std::string reservation_field(Token token, std::string_view list_name);
+
+struct Reservation {
+  Token token{};
+  std::string list_name;
+};
+// Nothing when it is no such field.
+bool parse_reservation_field(std::string_view field, Reservation& out);
+
+// "celery\x06\x163" -> {"celery", 3}: the list's queue and priority step.
+struct ListName {
+  std::string queue;
+  int step = 0;
+};
+ListName parse_list_name(std::string_view name);
+
+// Where results are kept, for settlements that store them in the same step.
+std::string result_key(std::string_view result_prefix, std::string_view task_id);
+// The result backend's global_keyprefix as Celery uses it: "_" is added unless it ends in one of ": _ - .".
+std::string result_prefix(std::string_view global_keyprefix);
+
+}  // namespace lovage::broker::redis

@@ -1,0 +1,270 @@
+// RedisBroker: queues, workers and dead letters, for people.
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "broker/redis/redis_broker.hpp"
+#include "broker/redis/script.hpp"
+#include "wire/names.hpp"
+
+namespace lovage::broker::redis {
+namespace {
+
+using client::RedisReply;
+
+std::uint64_t number_in(std::string_view text) {
+  std::uint64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+// Kombu's own exchanges for control and events: no task waits behind them.
+bool is_of_tasks(std::string_view exchange) {
+  return exchange != "celeryev" && !exchange.ends_with("celery.pidbox");
+}
+
+// Calls `visit` for every key that matches, chunk by chunk.
+template <class Visit>
+Result<void> scan(client::RedisSync& connection, const std::string& pattern, Deadline deadline, Visit visit) {
+  std::string cursor = "0";
+  do {
+    const auto page = connection.command({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}, deadline);
+    if (!page) return tl::unexpected(page.error());
+    if (page->items.size() != 2) return fail(Errc::bad_data, "a SCAN reply of another shape");
+    cursor = page->items[0].text;
+    for (const auto& key : page->items[1].items) {
+      if (auto visited = visit(key.text); !visited) return visited;
+    }
+  } while (cursor != "0");
+  return {};
+}
+
+// A literal text as a glob pattern.
+std::string escaped(std::string_view text) {
+  std::string pattern;
+  for (const char c : text) {
+    if (std::string_view("*?[]\\^-").find(c) != std::string_view::npos) pattern += '\\';
+    pattern += c;
+  }
+  return pattern;
+}
+
+DeadLetterEntry entry_of(const RedisReply& item) {
+  DeadLetterEntry entry;
+  if (item.items.size() != 2) return entry;
+  entry.key = item.items[0].text;
+  entry.died = Timestamp(std::chrono::milliseconds(number_in(entry.key)));
+  const auto& fields = item.items[1].items;
+  for (std::size_t i = 0; i + 1 < fields.size(); i += 2) {
+    const std::string& name = fields[i].text;
+    const std::string& value = fields[i + 1].text;
+    if (name == "queue") entry.queue = value;
+    if (name == "step") entry.step = static_cast<int>(number_in(value));
+    if (name == "id") entry.letter.task_id = value;
+    if (name == "task") entry.letter.task = value;
+    if (name == "reason") entry.letter.reason = value;
+    if (name == "detail") entry.letter.detail = value;
+    if (name == "message") entry.bytes = value;
+  }
+  return entry;
+}
+
+// "1795364272826-0"
+bool is_letter_key(std::string_view text) {
+  const auto dash = text.find('-');
+  const auto digits = [](std::string_view part) {
+    return !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
+  };
+  return dash != std::string_view::npos && digits(text.substr(0, dash)) && digits(text.substr(dash + 1));
+}
+
+}  // namespace
+
+Result<std::set<std::string>> RedisBroker::known_queues(client::RedisSync& connection, Deadline deadline) {
+  std::set<std::string> names;
+  const std::string prefix = keys_.binding("");
+  auto scanned = scan(connection, escaped(prefix) + "*", deadline, [&](const std::string& key) -> Result<void> {
+    if (!is_of_tasks(std::string_view(key).substr(prefix.size()))) return {};
+    const auto rows = connection.command({"SMEMBERS", key}, deadline);
+    if (!rows) return tl::unexpected(rows.error());
+    for (const auto& row : rows->items) {
+      if (auto binding = wire::decode_binding(row.text)) names.insert(std::move(binding->queue));
+    }
+    return {};
+  });
+  if (!scanned) return tl::unexpected(scanned.error());
+  const auto lists = connection.command({"SMEMBERS", keys_.lists()}, deadline);
+  if (!lists) return tl::unexpected(lists.error());
+  for (const auto& list : lists->items) names.insert(parse_list_name(list.text).queue);
+  return names;
+}
+
+Result<std::map<std::string, std::uint64_t>> RedisBroker::reserved_by_queue(client::RedisSync& connection,
+                                                                            Deadline deadline) {
+  std::map<std::string, std::uint64_t> counts;
+  const auto incarnations = connection.command({"HKEYS", keys_.incarnations()}, deadline);
+  if (!incarnations) return tl::unexpected(incarnations.error());
+  for (const auto& id : incarnations->items) {
+    const auto fields = connection.command({"HKEYS", keys_.reserved(IncarnationId(id.text))}, deadline);
+    if (!fields) return tl::unexpected(fields.error());
+    for (const auto& field : fields->items) {
+      Reservation reservation;
+      if (parse_reservation_field(field.text, reservation)) ++counts[parse_list_name(reservation.list_name).queue];
+    }
+    // What a wait has brought counts as reserved as well.
+    const auto about = connection.command({"HKEYS", keys_.about(IncarnationId(id.text))}, deadline);
+    if (!about) return tl::unexpected(about.error());
+    for (const auto& field : about->items) {
+      if (!field.text.starts_with(kListField)) continue;
+      const std::string list = field.text.substr(kListField.size());
+      const auto waiting = connection.command({"LLEN", keys_.inbox(IncarnationId(id.text), list)}, deadline);
+      if (!waiting) return tl::unexpected(waiting.error());
+      if (waiting->integer > 0) counts[parse_list_name(list).queue] += static_cast<std::uint64_t>(waiting->integer);
+    }
+  }
+  return counts;
+}
+
+Result<std::vector<QueueInfo>> RedisBroker::queues(std::span<const std::string> names, Deadline deadline) {
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  std::vector<std::string> wanted(names.begin(), names.end());
+  if (wanted.empty()) {
+    auto known = known_queues(**connection, deadline);
+    if (!known) return tl::unexpected(known.error());
+    wanted.assign(known->begin(), known->end());
+  }
+  auto reserved = reserved_by_queue(**connection, deadline);
+  if (!reserved) return tl::unexpected(reserved.error());
+
+  std::vector<QueueInfo> infos;
+  for (const auto& name : wanted) {
+    std::string bytes;
+    for (const int step : wire::kDefaultPrioritySteps) {
+      const std::string list = wire::list_name(name, step);
+      client::append_command(bytes, {"LLEN", keys_.list(list)});
+      client::append_command(bytes, {"ZCARD", keys_.schedule(list)});
+    }
+    const auto sizes = (*connection)->pipeline(bytes, 2 * wire::kDefaultPrioritySteps.size(), deadline);
+    if (!sizes) return tl::unexpected(sizes.error());
+    QueueInfo info{name, 0, 0, (*reserved)[name]};
+    for (std::size_t i = 0; i < sizes->size(); ++i) {
+      const auto& size = (*sizes)[i];
+      if (size.is_error()) return tl::unexpected(client::failure_of(size));
+      (i % 2 == 0 ? info.ready : info.scheduled) += static_cast<std::uint64_t>(size.integer);
+    }
+    infos.push_back(std::move(info));
+  }
+  return infos;
+}
+
+// As kombu does: what waits in the four lists goes, what is reserved or scheduled stays.
+Result<std::uint64_t> RedisBroker::purge(const std::string& queue, Deadline deadline) {
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  std::string bytes;
+  client::append_command(bytes, {"MULTI"});
+  for (const int step : wire::kDefaultPrioritySteps) {
+    const std::string list = keys_.list(wire::list_name(queue, step));
+    client::append_command(bytes, {"LLEN", list});
+    client::append_command(bytes, {"DEL", list});
+  }
+  client::append_command(bytes, {"EXEC"});
+  const auto replies = (*connection)->pipeline(bytes, 2 + 2 * wire::kDefaultPrioritySteps.size(), deadline);
+  if (!replies) return tl::unexpected(replies.error());
+  const RedisReply& done = replies->back();
+  if (done.is_error()) return tl::unexpected(client::failure_of(done));
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < done.items.size(); i += 2) {
+    if (done.items[i].is_error()) return tl::unexpected(client::failure_of(done.items[i]));
+    sum += static_cast<std::uint64_t>(done.items[i].integer);
+  }
+  return sum;
+}
+
+Result<std::vector<WorkerInfo>> RedisBroker::workers(Deadline deadline) {
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  const auto incarnations = (*connection)->command({"HGETALL", keys_.incarnations()}, deadline);
+  if (!incarnations) return tl::unexpected(incarnations.error());
+  std::vector<WorkerInfo> infos;
+  for (std::size_t i = 0; i + 1 < incarnations->items.size(); i += 2) {
+    WorkerInfo info;
+    info.incarnation = IncarnationId(incarnations->items[i].text);
+    info.counter = number_in(incarnations->items[i + 1].text);
+    std::string bytes;
+    client::append_command(bytes, {"HGET", keys_.about(info.incarnation), "node_name"});
+    client::append_command(bytes, {"HLEN", keys_.reserved(info.incarnation)});
+    const auto replies = (*connection)->pipeline(bytes, 2, deadline);
+    if (!replies) return tl::unexpected(replies.error());
+    info.node_name = (*replies)[0].text;
+    info.reserved = static_cast<std::uint64_t>((*replies)[1].integer);
+    infos.push_back(std::move(info));
+  }
+  return infos;
+}
+
+Result<std::vector<DeadLetterEntry>> RedisBroker::dead_letters(std::size_t limit, Deadline deadline) {
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  std::vector<DeadLetterEntry> entries;
+  std::string from = "-";
+  while (entries.size() < limit) {
+    const std::size_t count = std::min<std::size_t>(limit - entries.size(), 100);
+    const auto page =
+        (*connection)->command({"XRANGE", keys_.dead(), from, "+", "COUNT", std::to_string(count)}, deadline);
+    if (!page) return tl::unexpected(page.error());
+    for (const auto& item : page->items) entries.push_back(entry_of(item));
+    if (page->items.size() < count) break;
+    from = "(" + entries.back().key;
+  }
+  return entries;
+}
+
+Result<std::optional<DeadLetterEntry>> RedisBroker::dead_letter(const std::string& key_or_id, Deadline deadline) {
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  if (is_letter_key(key_or_id)) {
+    const auto found = (*connection)->command({"XRANGE", keys_.dead(), key_or_id, key_or_id}, deadline);
+    if (!found) return tl::unexpected(found.error());
+    if (!found->items.empty()) return entry_of(found->items.front());
+  }
+  std::string from = "-";
+  for (;;) {
+    const auto page = (*connection)->command({"XRANGE", keys_.dead(), from, "+", "COUNT", "100"}, deadline);
+    if (!page) return tl::unexpected(page.error());
+    for (const auto& item : page->items) {
+      auto entry = entry_of(item);
+      from = "(" + entry.key;
+      if (entry.letter.task_id == key_or_id) return entry;
+    }
+    if (page->items.empty()) return std::nullopt;
+  }
+}
+
+Result<void> RedisBroker::retry_dead_letter(const std::string& key, const wire::TaskMessage& message,
+                                            Deadline deadline) {
+  if (!is_letter_key(key)) return fail(Errc::not_found, "no dead letter has the key " + key);
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  const auto routes = route(**connection, std::span(&message, 1), deadline);
+  if (!routes.front()) return tl::unexpected(routes.front().error());
+  ScriptCall call{&retry_dead_letter_script(), {keys_.dead()}, {key, wire::encode_envelope(message)}};
+  for (const auto& list : *routes.front()) call.keys.push_back(keys_.list(list));
+  const auto reply = run(**connection, call, deadline);
+  if (!reply) return tl::unexpected(reply.error());
+  if (reply->integer == 0) return fail(Errc::not_found, "no dead letter has the key " + key);
+  return {};
+}
+
+Result<std::uint64_t> RedisBroker::purge_dead_letters(std::optional<std::string> key, Deadline deadline) {
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  if (key && !is_letter_key(*key)) return 0;
+  const auto reply = key ? (*connection)->command({"XDEL", keys_.dead(), *key}, deadline)
+                         : run(**connection, {&purge_dead_letters_script(), {keys_.dead()}, {}}, deadline);
+  if (!reply) return tl::unexpected(reply.error());
+  return static_cast<std::uint64_t>(reply->integer);
+}
+
+}  // namespace lovage::broker::redis

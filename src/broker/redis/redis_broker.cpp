@@ -1,0 +1,59 @@
+#include "broker/redis/redis_broker.hpp"
+
+#include <utility>
+
+#include "base/uuid.hpp"
+#include "broker/redis/redis_consumer.hpp"
+#include "broker/redis/redis_lease.hpp"
+#include "broker/redis/server_info.hpp"
+
+namespace lovage::broker::redis {
+
+RedisBroker::RedisBroker(RedisBrokerOptions options)
+    : options_(std::move(options)), keys_(options_.redis.global_keyprefix), pool_(options_.redis) {}
+
+RedisBroker::~RedisBroker() = default;
+
+ConsumerPair RedisBroker::make_consumer(net::Loop& loop, ConsumerOptions options) {
+  auto heartbeat = std::make_shared<Heartbeat>();
+  const IncarnationId incarnation(new_uuid());
+  const auto lease = options.lease;
+  ConsumerSetup setup{options_.redis, keys_, options_.results, incarnation, std::move(options), heartbeat};
+  ConsumerPair pair;
+  pair.consumer = std::make_unique<RedisConsumer>(loop, std::move(setup));
+  pair.lease = std::make_unique<RedisLease>(options_.redis, keys_, incarnation, lease, heartbeat);
+  return pair;
+}
+
+Result<void> RedisBroker::declare(std::span<const wire::QueueDeclaration> queues, Deadline deadline) {
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  std::string bytes;
+  for (const auto& queue : queues) {
+    const std::string exchange = queue.exchange.empty() ? queue.name : queue.exchange;
+    client::append_command(bytes, {"SADD", keys_.binding(exchange), wire::encode_binding(wire::binding_of(queue))});
+  }
+  if (queues.empty()) return {};
+  const auto replies = (*connection)->pipeline(bytes, queues.size(), deadline);
+  if (!replies) return tl::unexpected(replies.error());
+  for (const auto& reply : *replies) {
+    if (reply.is_error()) return tl::unexpected(client::failure_of(reply));
+  }
+  const std::lock_guard lock(mutex_);
+  bindings_.forget();
+  return {};
+}
+
+Result<std::vector<std::string>> RedisBroker::check(Deadline deadline) {
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  return check_server(**connection, deadline);
+}
+
+Result<std::string> RedisBroker::identity(Deadline deadline) {
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  return server_identity(**connection, deadline);
+}
+
+}  // namespace lovage::broker::redis

@@ -1,0 +1,70 @@
+// The Redis broker: kombu's keys for queues and bindings, Lovage's own for what workers hold.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/broker.hpp"
+#include "broker/redis/bindings.hpp"
+#include "broker/redis/keys.hpp"
+#include "broker/redis/settle_batch.hpp"
+#include "client/redis_options.hpp"
+#include "client/redis_sync.hpp"
+
+namespace lovage::broker::redis {
+
+struct RedisBrokerOptions {
+  client::RedisOptions redis;  // with global_keyprefix, used as it is
+  // Where results are kept when that is the same server: settlements store them in the same step. Compare
+  // Broker::identity with Backend::identity first.
+  std::optional<ResultStore> results;
+};
+
+class RedisBroker final : public Broker {
+ public:
+  explicit RedisBroker(RedisBrokerOptions options);
+  ~RedisBroker() override;
+
+  std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages, Deadline deadline) override;
+  Result<void> declare(std::span<const wire::QueueDeclaration> queues, Deadline deadline) override;
+  Result<std::vector<std::string>> check(Deadline deadline) override;
+  ConsumerPair make_consumer(net::Loop& loop, ConsumerOptions options) override;
+
+  Result<std::vector<QueueInfo>> queues(std::span<const std::string> names, Deadline deadline) override;
+  Result<std::uint64_t> purge(const std::string& queue, Deadline deadline) override;
+  Result<std::vector<WorkerInfo>> workers(Deadline deadline) override;
+  Result<std::vector<DeadLetterEntry>> dead_letters(std::size_t limit, Deadline deadline) override;
+  Result<std::optional<DeadLetterEntry>> dead_letter(const std::string& key_or_id, Deadline deadline) override;
+  Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message, Deadline deadline) override;
+  Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline deadline) override;
+
+  Result<std::string> identity(Deadline deadline) override;
+  [[nodiscard]] std::string display_url() const override { return options_.redis.display_url; }
+
+ private:
+  // publish.cpp
+  using Routes = std::vector<Result<std::vector<std::string>>>;
+  Routes route(client::RedisSync& connection, std::span<const wire::TaskMessage> messages, Deadline deadline);
+  Result<void> read_bindings(client::RedisSync& connection, const std::string& exchange, Deadline deadline);
+  std::string undeclared_binding(const wire::TaskMessage& message);
+
+  // management.cpp
+  Result<std::set<std::string>> known_queues(client::RedisSync& connection, Deadline deadline);
+  Result<std::map<std::string, std::uint64_t>> reserved_by_queue(client::RedisSync& connection, Deadline deadline);
+
+  const RedisBrokerOptions options_;
+  const Keys keys_;
+  client::RedisPool pool_;
+
+  std::mutex mutex_;
+  Bindings bindings_;               // guarded by mutex_
+  std::set<std::string> declared_;  // guarded by mutex_: queues whose binding this process has written
+};
+
+}  // namespace lovage::broker::redis

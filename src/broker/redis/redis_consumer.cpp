@@ -1,0 +1,320 @@
+#include "broker/redis/redis_consumer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/logging.hpp"
+
+namespace lovage::broker::redis {
+namespace {
+
+client::RedisAsync::Options connection_options(const ConsumerSetup& setup, std::string_view role) {
+  client::RedisAsync::Options options;
+  options.redis = setup.redis;
+  options.client_name = fmt::format("lovage-{}", role);
+  return options;
+}
+
+}  // namespace
+
+void Heartbeat::beat() noexcept {
+  answered_ns = std::chrono::steady_clock::now().time_since_epoch().count();
+}
+
+bool Heartbeat::is_fresh(std::chrono::milliseconds within) const noexcept {
+  const Monotonic answered{Duration(answered_ns.load())};
+  return std::chrono::steady_clock::now() - answered <= within;
+}
+
+RedisConsumer::RedisConsumer(net::Loop& loop, ConsumerSetup setup) : loop_(loop), setup_(std::move(setup)) {}
+
+RedisConsumer::~RedisConsumer() = default;
+
+void RedisConsumer::start(ConsumerEvents& events) {
+  events_ = &events;
+  state_ = State::connecting;
+  client::RedisAsync::Events calls;
+  calls.on_connected = [this] { connected(); };
+  calls.on_disconnected = [this](const Failure& why, std::chrono::milliseconds in) { disconnected(why, in); };
+  commands_ = std::make_unique<client::RedisAsync>(loop_, connection_options(setup_, "worker"), std::move(calls));
+
+  Doorbells::Events bells;
+  bells.on_ring = [this] {
+    ++rings_;
+    hungry_ = look_ = true;
+    pump_at_end_of_turn();
+  };
+  bells.on_quiet = [this] { pump_at_end_of_turn(); };
+  bells.on_refused = [this](const std::string& list, const std::string& error) {
+    server_refused("wait for messages", {Errc::refused, list + ": " + error});
+  };
+  const auto third = setup_.options.lease / 3;
+  bells_ = std::make_unique<Doorbells>(loop_, connection_options(setup_, "doorbell"), third, std::move(bells));
+  for (const auto& queue : setup_.options.queues) add_lists(queue);
+  commands_->connect();
+  ticks_ = loop_.every(third, [this] { tick(); });
+}
+
+void RedisConsumer::add_lists(const wire::QueueDeclaration& queue) {
+  const auto same = [&](const List& list) { return list.queue == queue.name; };
+  if (std::any_of(lists_.begin(), lists_.end(), [&](const List& list) { return list.active && same(list); })) return;
+  const auto active = static_cast<std::size_t>(
+      std::count_if(lists_.begin(), lists_.end(), [](const List& list) { return list.active; }));
+  if (active + wire::kDefaultPrioritySteps.size() > kMaxLists) {
+    log::error(fmt::format("Queue {} is not consumed: a worker serves at most {} queues on Redis", queue.name,
+                           kMaxLists / wire::kDefaultPrioritySteps.size()));
+    return;
+  }
+  queues_.push_back(queue);
+  const bool known = std::any_of(lists_.begin(), lists_.end(), same);
+  for (const int step : wire::kDefaultPrioritySteps) {
+    if (known) break;
+    std::string name = wire::list_name(queue.name, step);
+    lists_.push_back({name, queue.name, step, setup_.keys.list(name), setup_.keys.inbox(setup_.incarnation, name),
+                      setup_.keys.schedule(name), true});
+  }
+  for (List& list : lists_) {
+    if (!same(list)) continue;
+    list.active = true;
+    bells_->add(list.key, list.inbox);
+  }
+}
+
+void RedisConsumer::connected() {
+  if (state_ == State::lost || state_ == State::closed) return;
+  state_ = State::adopting;
+  bindings_.forget();
+  asked_bindings_.clear();
+  for (const Script* script : {&reserve_script(), &settle_script()}) {
+    commands_->command({"SCRIPT", "LOAD", script->text()}, [](const Result<client::RedisReply>&) {});
+  }
+  registered_ ? check_registration() : register_incarnation();
+}
+
+void RedisConsumer::register_incarnation() {
+  auto call = std::make_shared<ScriptCall>();
+  call->script = &register_script();
+  call->keys = {setup_.keys.incarnations(), setup_.keys.about(setup_.incarnation), setup_.keys.lists()};
+  call->args = {setup_.incarnation.get(), registered_ ? "0" : "1", setup_.options.node_name};
+  for (const List& list : lists_) call->args.push_back(list.name);
+  for (const auto& queue : queues_) {
+    const std::string exchange = queue.exchange.empty() ? queue.name : queue.exchange;
+    commands_->command({"SADD", setup_.keys.binding(exchange), wire::encode_binding(wire::binding_of(queue))},
+                       [](const Result<client::RedisReply>&) {});
+  }
+  run(*commands_, std::move(call), [this](const Result<client::RedisReply>& reply) {
+    if (!reply) return;  // asked again once connected
+    if (reply->is_error()) {
+      server_refused("register", client::failure_of(*reply));
+      return;
+    }
+    if (reply->integer == 0) return lost();
+    if (!registered_) setup_.heartbeat->beat();
+    registered_ = true;
+    if (state_ == State::adopting) adopt_unknown([this] { became_ready(); });
+  });
+}
+
+void RedisConsumer::check_registration() {
+  commands_->command({"HEXISTS", setup_.keys.incarnations(), setup_.incarnation.get()},
+                     [this](const Result<client::RedisReply>& reply) {
+                       if (!reply || reply->is_error()) return;
+                       if (reply->integer == 0 && giving_back_) return finish_close();
+                       if (reply->integer == 0) return lost();
+                       adopt_unknown([this] { became_ready(); });
+                     });
+}
+
+void RedisConsumer::became_ready() {
+  state_ = State::ready;
+  hungry_ = look_ = true;
+  giving_back_ = paused_ = false;
+  resend_batches();
+  pump_at_end_of_turn();
+  events_->on_connected();
+}
+
+void RedisConsumer::disconnected(const Failure& why, std::chrono::milliseconds retry_in) {
+  if (state_ == State::lost || state_ == State::closed) return;
+  state_ = State::connecting;
+  in_flight_ = asked_ = asked_bytes_ = 0;
+  if (stop_done_) later(std::exchange(stop_done_, {}));  // close() or the sweeper empties the inboxes
+  events_->on_disconnected(why, retry_in);
+}
+
+// A third of the lease has passed: looks whether something came in that nobody told us of.
+void RedisConsumer::tick() {
+  if (setup_.heartbeat->lost && registered_ && !close_done_) return lost();
+  if (state_ != State::ready) return;
+  compare_count();
+  alone_ = false;  // somebody else may have taken the suspect
+  hungry_ = look_ = true;
+  pump_at_end_of_turn();
+}
+
+void RedisConsumer::lost() {
+  if (state_ == State::lost || state_ == State::closed) return;
+  state_ = State::lost;
+  ticks_.reset();
+  due_timer_.reset();
+  later([this] {
+    bells_.reset();
+    commands_->close();
+    report_all_fenced();
+    if (stop_done_) std::exchange(stop_done_, {})();
+    if (close_done_) return finish_close();
+    events_->on_lost();
+  });
+}
+
+// Calls `function` from the loop, unless this consumer is gone by then.
+void RedisConsumer::later(UniqueFunction<void()> function) {
+  loop_.post([weak = std::weak_ptr(alive_), function = std::move(function)] {
+    if (weak.lock()) function();
+  });
+}
+
+void RedisConsumer::pump_at_end_of_turn() {
+  if (std::exchange(pump_posted_, true)) return;
+  loop_.at_end_of_turn([this, weak = std::weak_ptr(alive_)] {
+    if (!weak.lock()) return;
+    pump_posted_ = false;
+    pump();
+  });
+}
+
+void RedisConsumer::pump() {
+  if (state_ != State::ready) return;
+  send_settlements();
+  if (stopping_) return advance_shutdown();
+  send_reserves();
+}
+
+// Said once a second at most; then it is tried again.
+void RedisConsumer::server_refused(const char* what, const Failure& failure) {
+  if (failure.code == Errc::server_busy || retry_timer_) return;  // busy: the connection is made anew
+  log::error(fmt::format("{} refused to {}: {}", setup_.redis.display_url, what, failure.message));
+  retry_timer_ = loop_.after(std::chrono::seconds(1), [this] {
+    retry_timer_.reset();
+    paused_ = false;
+    hungry_ = look_ = true;
+    if (state_ == State::adopting && commands_->connected() && !registered_) register_incarnation();
+    pump_at_end_of_turn();
+  });
+}
+
+void RedisConsumer::add_queue(wire::QueueDeclaration queue) {
+  setup_.options.queues.push_back(queue);
+  if (state_ == State::idle) return;
+  add_lists(queue);
+  if (commands_->connected() && registered_) register_incarnation();
+  hungry_ = true;
+  pump_at_end_of_turn();
+}
+
+void RedisConsumer::cancel_queue(const std::string& queue) {
+  std::erase_if(setup_.options.queues, [&](const auto& declared) { return declared.name == queue; });
+  std::erase_if(queues_, [&](const auto& declared) { return declared.name == queue; });
+  if (state_ == State::idle) return;
+  auto call = std::make_shared<ScriptCall>();
+  call->script = &empty_inboxes_script();
+  bells_->unblock(*commands_);
+  for (List& list : lists_) {
+    if (list.queue != queue || !list.active) continue;
+    list.active = false;
+    call->keys.insert(call->keys.end(), {list.key, list.inbox});
+    bells_->remove(list.key);
+  }
+  run(*commands_, std::move(call), [](const Result<client::RedisReply>&) {});
+}
+
+void RedisConsumer::stop_reserving(UniqueFunction<void()> done) {
+  stopping_ = true;
+  credit_ = credit_bytes_ = 0;
+  if (state_ != State::ready) return later(std::move(done));
+  stop_done_ = std::move(done);
+  look_ = true;
+  pump_at_end_of_turn();
+}
+
+void RedisConsumer::close(UniqueFunction<void()> done) {
+  if (state_ == State::idle || state_ == State::lost || state_ == State::closed) return later(std::move(done));
+  stopping_ = true;
+  credit_ = credit_bytes_ = 0;
+  close_done_ = std::move(done);
+  pump_at_end_of_turn();
+}
+
+// One step of a stop, once a turn: end the waits, await what is in flight, empty the inboxes, go.
+void RedisConsumer::advance_shutdown() {
+  if (!bells_->at_rest()) return bells_->unblock(*commands_);
+  if (in_flight_ > 0) return;
+  if (stop_done_) {
+    if (!inboxes_empty_) {
+      inboxes_empty_ = true;
+      look_ = true;
+      return send_reserve(0, 0);
+    }
+    later(std::exchange(stop_done_, {}));
+  }
+  if (close_done_ && outstanding_.empty() && pending_.empty() && !giving_back_) give_everything_back();
+}
+
+void RedisConsumer::give_everything_back() {
+  giving_back_ = true;
+  const auto& [keys, id] = std::tie(setup_.keys, setup_.incarnation);
+  auto call = std::make_shared<ScriptCall>();
+  call->script = &give_back_script();
+  call->keys = {keys.incarnations(), keys.reserved(id), keys.held_marks(id), keys.settled(id),
+                keys.about(id),      keys.marks(),      keys.mark_ages(),    keys.orphans()};
+  call->args = {id.get(), "", "0"};
+  for (const List& list : lists_) {
+    call->keys.insert(call->keys.end(), {list.key, list.inbox});
+    call->args.push_back(list.name);
+  }
+  run(*commands_, std::move(call), [this](const Result<client::RedisReply>& reply) {
+    if (!reply) return;  // check_registration() tells whether it ran
+    if (reply->is_error()) {
+      giving_back_ = false;
+      return server_refused("give messages back", client::failure_of(*reply));
+    }
+    const bool last = reply->items.size() == 3 && reply->items[2].integer == 0;
+    last ? hand_back_schedules() : finish_close();
+  });
+}
+
+// The last Lovage process goes: nobody is left to look at the schedules, a Python worker never will.
+void RedisConsumer::hand_back_schedules() {
+  commands_->command({"SMEMBERS", setup_.keys.lists()}, [this](const Result<client::RedisReply>& names) {
+    if (!names || names->items.empty()) return finish_close();
+    auto waiting = std::make_shared<std::size_t>(names->items.size());
+    for (const auto& name : names->items) {
+      auto call = std::make_shared<ScriptCall>();
+      call->script = &hand_back_script();
+      call->keys = {setup_.keys.list(name.text), setup_.keys.schedule(name.text)};
+      auto again = std::make_shared<UniqueFunction<void()>>();
+      *again = [this, call, waiting, weak = std::weak_ptr(again)] {
+        run(*commands_, call, [this, waiting, self = weak.lock()](const Result<client::RedisReply>& reply) {
+          if (reply && reply->integer > 0 && self) return (*self)();
+          if (--*waiting == 0) finish_close();
+        });
+      };
+      (*again)();
+    }
+  });
+}
+
+void RedisConsumer::finish_close() {
+  state_ = State::closed;
+  registered_ = false;
+  ticks_.reset();
+  later([this] {
+    bells_.reset();
+    commands_->close();
+    std::exchange(close_done_, {})();
+  });
+}
+
+}  // namespace lovage::broker::redis

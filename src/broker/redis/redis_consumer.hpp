@@ -1,0 +1,176 @@
+// One incarnation on Redis: reserves through the reserve script, waits at doorbells, settles in batches.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/consumer.hpp"
+#include "broker/redis/bindings.hpp"
+#include "broker/redis/doorbells.hpp"
+#include "broker/redis/keys.hpp"
+#include "broker/redis/script.hpp"
+#include "broker/redis/settle_batch.hpp"
+#include "client/redis_options.hpp"
+#include "net/loop.hpp"
+
+namespace lovage::broker::redis {
+
+// What the lease thread tells the loop.
+struct Heartbeat {
+  std::atomic<std::int64_t> answered_ns{0};  // steady clock: when a renewal was last answered
+  std::atomic<bool> lost{false};
+  void beat() noexcept;
+  [[nodiscard]] bool is_fresh(std::chrono::milliseconds within) const noexcept;
+};
+
+struct ConsumerSetup {
+  client::RedisOptions redis;
+  Keys keys;
+  std::optional<ResultStore> results;  // empty: results are stored elsewhere, a settlement has none
+  IncarnationId incarnation;
+  ConsumerOptions options;
+  std::shared_ptr<Heartbeat> heartbeat;
+};
+
+// The lists that a queue's messages wait in, one for each priority step. At most 32 a worker.
+inline constexpr std::size_t kMaxLists = 32;
+
+class RedisConsumer final : public Consumer {
+ public:
+  RedisConsumer(net::Loop& loop, ConsumerSetup setup);
+  ~RedisConsumer() override;
+
+  [[nodiscard]] const IncarnationId& incarnation() const noexcept override { return setup_.incarnation; }
+  void start(ConsumerEvents& events) override;
+  void set_credit(std::size_t messages, std::size_t bytes) override;
+  void settle(Settlement settlement) override;
+  void store_state(Token token, StoreResult result) override;
+  void record_start(Token token) override;
+  void stop_reserving(UniqueFunction<void()> done) override;
+  void close(UniqueFunction<void()> done) override;
+  void add_queue(wire::QueueDeclaration queue) override;
+  void cancel_queue(const std::string& queue) override;
+
+ private:
+  enum class State { idle, connecting, adopting, ready, lost, closed };
+
+  struct List {
+    std::string name;  // without prefix
+    std::string queue;
+    int step = 0;
+    std::string key;
+    std::string inbox;
+    std::string schedule;
+    bool active = true;  // cancelled queues stay known: reservations may still name them
+  };
+
+  // --- lifecycle: redis_consumer.cpp
+  void add_lists(const wire::QueueDeclaration& queue);
+  void connected();
+  void disconnected(const Failure& why, std::chrono::milliseconds retry_in);
+  void register_incarnation();
+  void check_registration();
+  void became_ready();
+  void tick();
+  void lost();
+  void pump_at_end_of_turn();
+  void pump();
+  void advance_shutdown();
+  void give_everything_back();
+  void hand_back_schedules();
+  void finish_close();
+  void later(UniqueFunction<void()> function);
+  void server_refused(const char* what, const Failure& failure);
+
+  // --- reserving: reserving.cpp
+  void send_reserves();
+  [[nodiscard]] bool wants_more() const noexcept {
+    return !alone_ && credit_ > 0 && (credit_bytes_ > 0 || credit_untouched_);
+  }
+  void released(Token token);
+  void send_reserve(std::size_t messages, std::size_t bytes);
+  std::shared_ptr<ScriptCall> reserve_call(std::size_t messages, std::size_t bytes);
+  struct Asked {
+    std::uint64_t first = 0;
+    std::size_t messages = 0;
+    std::size_t bytes = 0;
+    std::uint64_t rings = 0;
+    std::vector<std::size_t> order;  // positions in lists_
+  };
+  void reserved(const Asked& asked, Result<client::RedisReply> reply);
+  std::vector<Delivery> take_deliveries(const Asked& asked, client::RedisReply& reply);
+  void wake_when_due(std::int64_t in_ms);
+  void adopt_unknown(UniqueFunction<void()> done);
+  void adopt(std::vector<std::string> fields, UniqueFunction<void()> done);
+  void compare_count();
+
+  // --- settling: settling.cpp
+  void send_settlements();
+  bool route(SettleItem& item);  // false: a binding has to be read first
+  void ask_for_bindings(const std::string& exchange);
+  void send_batch(const SettleBatch& batch);
+  void resend_batches();
+  void batch_answered(std::uint64_t number, Result<client::RedisReply> reply);
+  void report(const SettleBatch::Entry& entry, SettleStatus status);
+  void report_all_fenced();
+  void queue_item(SettleKind kind, Settlement settlement);
+
+  net::Loop& loop_;
+  ConsumerSetup setup_;
+  ConsumerEvents* events_ = nullptr;
+  State state_ = State::idle;
+  bool registered_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::vector<List> lists_;
+  std::vector<wire::QueueDeclaration> queues_;
+
+  // What the server's hash holds of ours, as of the replies that have come: token -> position in lists_.
+  std::unordered_map<std::uint64_t, std::size_t> held_;
+  std::uint64_t next_token_ = 1;
+
+  std::size_t credit_ = 0;
+  std::size_t credit_bytes_ = 0;
+  bool credit_untouched_ = false;  // nothing came for it yet: one message may, whatever its size
+  std::size_t asked_ = 0;          // by reserves that are in flight
+  std::size_t asked_bytes_ = 0;
+  std::size_t in_flight_ = 0;
+  bool hungry_ = true;   // the queues may hold something
+  bool look_ = true;     // so may the inboxes
+  bool paused_ = false;  // the reserve script was refused: nothing is asked for until the retry timer
+  bool alone_ = false;   // a suspect is held, or waits until nothing is
+  std::uint64_t rings_ = 0;
+  std::uint64_t rings_heard_ = 0;
+  std::size_t turn_ = 0;  // which queue comes first
+  Monotonic due_at_ = Monotonic::max();
+
+  std::deque<SettleItem> pending_;
+  std::set<std::uint64_t> settling_;  // tokens in pending_ or outstanding_, by a settlement
+  std::map<std::uint64_t, SettleBatch> outstanding_;
+  std::vector<std::uint64_t> answered_;
+  std::uint64_t next_batch_ = 1;
+  Bindings bindings_;
+  std::set<std::string> asked_bindings_;
+
+  UniqueFunction<void()> stop_done_;
+  UniqueFunction<void()> close_done_;
+  bool stopping_ = false;
+  bool inboxes_empty_ = false;
+  bool giving_back_ = false;
+  bool pump_posted_ = false;
+
+  net::Registration ticks_;
+  net::Registration due_timer_;
+  net::Registration retry_timer_;
+  std::unique_ptr<client::RedisAsync> commands_;
+  std::unique_ptr<Doorbells> bells_;
+};
+
+}  // namespace lovage::broker::redis

@@ -1,0 +1,243 @@
+// RedisConsumer: taking messages out of the queues, and adopting what the server gave without our hearing it.
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+#include "base/logging.hpp"
+#include "broker/redis/redis_consumer.hpp"
+
+namespace lovage::broker::redis {
+namespace {
+
+constexpr std::size_t kBatch = 64;
+constexpr std::size_t kInFlight = 3;
+constexpr std::size_t kAdoptAtOnce = 64;
+
+// "suspect:strikes:waited_ms", more fields may follow.
+void read_marks(std::string_view text, Delivery& delivery) {
+  std::int64_t numbers[3] = {0, 0, 0};
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  for (auto& number : numbers) {
+    const auto [next, error] = std::from_chars(at, end, number);
+    if (error != std::errc()) return;
+    at = next < end ? next + 1 : end;
+  }
+  delivery.suspect = numbers[0] != 0;
+  delivery.strikes = static_cast<int>(std::min<std::int64_t>(numbers[1], 1'000'000));
+  delivery.waited_unknown = std::chrono::milliseconds(numbers[2]);
+}
+
+}  // namespace
+
+void RedisConsumer::set_credit(std::size_t messages, std::size_t bytes) {
+  if (stopping_) return;
+  if (!wants_more() && messages > 0) hungry_ = true;
+  credit_ = messages;
+  credit_bytes_ = bytes;
+  credit_untouched_ = true;
+  pump_at_end_of_turn();
+}
+
+void RedisConsumer::send_reserves() {
+  if (lists_.empty() || paused_) return;
+  // The first ring ends the other waits; so does a worker that has enough.
+  const bool rung = rings_ != rings_heard_;
+  rings_heard_ = rings_;
+  if ((rung || !wants_more()) && !bells_->at_rest()) bells_->unblock(*commands_);
+  if (!wants_more() && look_ && in_flight_ == 0) send_reserve(0, 0);
+  while (hungry_ && wants_more() && in_flight_ < kInFlight && credit_ > asked_) {
+    const std::size_t room = credit_ - asked_;
+    const std::size_t bytes = credit_bytes_ > asked_bytes_ ? credit_bytes_ - asked_bytes_ : 0;
+    if (bytes == 0 && (in_flight_ > 0 || !credit_untouched_)) break;
+    const std::size_t messages = std::min(room, kBatch);
+    send_reserve(messages, bytes / room * messages + bytes % room);
+  }
+  // Only a worker whose lease was renewed a short while ago goes on waiting.
+  const bool idle = !hungry_ && in_flight_ == 0 && wants_more();
+  if (idle && setup_.heartbeat->is_fresh(setup_.options.lease * 2 / 3)) bells_->arm();
+}
+
+std::shared_ptr<ScriptCall> RedisConsumer::reserve_call(std::size_t messages, std::size_t bytes) {
+  auto call = std::make_shared<ScriptCall>();
+  call->script = &reserve_script();
+  const auto& id = setup_.incarnation;
+  call->keys = {setup_.keys.incarnations(), setup_.keys.reserved(id), setup_.keys.held_marks(id), setup_.keys.marks(),
+                setup_.keys.mark_ages()};
+  call->args = {id.get(), std::to_string(next_token_), std::to_string(messages), std::to_string(bytes),
+                look_ ? "1" : "0"};
+  return call;
+}
+
+void RedisConsumer::send_reserve(std::size_t messages, std::size_t bytes) {
+  auto call = reserve_call(messages, bytes);
+  Asked asked{next_token_, messages, bytes, rings_, {}};
+  // By priority step, and within one step the queues take turns.
+  for (std::size_t i = 0; i < lists_.size(); ++i) {
+    if (lists_[i].active) asked.order.push_back(i);
+  }
+  const std::size_t queues = std::max<std::size_t>(queues_.size(), 1);
+  const std::size_t turn = turn_++ % queues;
+  const std::size_t steps = wire::kDefaultPrioritySteps.size();
+  const auto rank = [&](std::size_t at) { return std::pair(lists_[at].step, (at / steps + queues - turn) % queues); };
+  std::stable_sort(asked.order.begin(), asked.order.end(),
+                   [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });
+  for (const std::size_t at : asked.order) {
+    const List& list = lists_[at];
+    call->keys.insert(call->keys.end(), {list.key, list.inbox, list.schedule});
+    call->args.push_back(list.name);
+  }
+  next_token_ += messages;
+  ++in_flight_;
+  asked_ += messages;
+  asked_bytes_ += bytes;
+  look_ = false;
+  run(*commands_, std::move(call),
+      [this, asked = std::move(asked)](Result<client::RedisReply> reply) { reserved(asked, std::move(reply)); });
+}
+
+void RedisConsumer::reserved(const Asked& asked, Result<client::RedisReply> reply) {
+  if (in_flight_ == 0) return;
+  --in_flight_;
+  asked_ -= asked.messages;
+  asked_bytes_ -= asked.bytes;
+  if (!reply) return;  // what it reserved is adopted after the reconnect
+  if (reply->is_error()) {
+    paused_ = true;
+    return server_refused("reserve messages", client::failure_of(*reply));
+  }
+  auto& parts = reply->items;
+  if (parts.size() == 1 && parts[0].integer == 0) return lost();
+  if (parts.size() != 7) return commands_->reset({Errc::bad_data, "a reserve reply of another shape"});
+  if (asked.messages > 0 && asked.rings == rings_) hungry_ = parts[1].integer != 0;
+  const bool found_suspect = parts[1].integer == 2;
+  wake_when_due(parts[2].integer);
+  for (const auto& error : parts[6].items) server_refused("reserve messages", {Errc::refused, error.text});
+  auto deliveries = take_deliveries(asked, *reply);
+  alone_ = (found_suspect || alone_) && !held_.empty();
+  pump_at_end_of_turn();
+  if (!deliveries.empty()) events_->on_deliveries(std::move(deliveries));
+}
+
+std::vector<Delivery> RedisConsumer::take_deliveries(const Asked& asked, client::RedisReply& reply) {
+  auto& segments = reply.items[3].items;
+  auto& messages = reply.items[4].items;
+  const auto& marks = reply.items[5].items;
+  std::vector<Delivery> deliveries;
+  deliveries.reserve(messages.size());
+  for (std::size_t s = 0; s + 1 < segments.size(); s += 2) {
+    const auto order = static_cast<std::size_t>(segments[s].integer) - 1;
+    if (order >= asked.order.size()) break;
+    const std::size_t at = asked.order[order];
+    for (std::int64_t n = 0; n < segments[s + 1].integer && deliveries.size() < messages.size(); ++n) {
+      Delivery delivery;
+      delivery.token = Token(asked.first + deliveries.size());
+      delivery.queue = lists_[at].queue;
+      delivery.step = lists_[at].step;
+      delivery.bytes = std::move(messages[deliveries.size()].text);
+      held_.emplace(delivery.token.get(), at);
+      credit_bytes_ -= std::min(credit_bytes_, delivery.bytes.size());
+      deliveries.push_back(std::move(delivery));
+    }
+  }
+  for (std::size_t m = 0; m + 1 < marks.size(); m += 2) {
+    const auto position = static_cast<std::size_t>(marks[m].integer) - 1;
+    if (position < deliveries.size()) read_marks(marks[m + 1].text, deliveries[position]);
+  }
+  credit_ -= std::min(credit_, deliveries.size());
+  if (!deliveries.empty()) credit_untouched_ = false;
+  return deliveries;
+}
+
+// A settled message leaves the table. Once nothing is held, a suspect may come.
+void RedisConsumer::released(Token token) {
+  held_.erase(token.get());
+  if (!alone_ || !held_.empty()) return;
+  alone_ = false;
+  hungry_ = true;
+  pump_at_end_of_turn();
+}
+
+// The schedule's next message is due then; a reserve, even of none, moves it to its queue.
+void RedisConsumer::wake_when_due(std::int64_t in_ms) {
+  if (in_ms < 0) return;
+  const auto wait = std::chrono::milliseconds(std::min<std::int64_t>(in_ms, 86'400'000));
+  const Monotonic at = std::chrono::steady_clock::now() + wait;
+  if (due_timer_ && at >= due_at_) return;
+  due_at_ = at;
+  due_timer_ = loop_.after(wait, [this] {
+    due_timer_.reset();
+    hungry_ = look_ = true;
+    pump_at_end_of_turn();
+  });
+}
+
+// Replies come in order, so at the time of this one `held_` is what the server's hash was then.
+void RedisConsumer::compare_count() {
+  commands_->command({"HLEN", setup_.keys.reserved(setup_.incarnation)},
+                     [this](const Result<client::RedisReply>& reply) {
+                       if (!reply || reply->is_error() || state_ != State::ready) return;
+                       if (static_cast<std::size_t>(reply->integer) != held_.size()) adopt_unknown([] {});
+                     });
+}
+
+void RedisConsumer::adopt_unknown(UniqueFunction<void()> done) {
+  commands_->command({"HKEYS", setup_.keys.reserved(setup_.incarnation)},
+                     [this, done = std::move(done)](const Result<client::RedisReply>& reply) mutable {
+                       if (!reply) return;
+                       if (reply->is_error()) return server_refused("list reservations", client::failure_of(*reply));
+                       std::vector<std::string> unknown;
+                       for (const auto& field : reply->items) {
+                         Reservation reservation;
+                         if (!parse_reservation_field(field.text, reservation)) continue;
+                         if (!held_.contains(reservation.token.get())) unknown.push_back(field.text);
+                       }
+                       adopt(std::move(unknown), std::move(done));
+                     });
+}
+
+void RedisConsumer::adopt(std::vector<std::string> fields, UniqueFunction<void()> done) {
+  if (fields.empty()) return done();
+  const std::size_t count = std::min(fields.size(), kAdoptAtOnce);
+  std::vector<std::string> chunk(fields.end() - static_cast<std::ptrdiff_t>(count), fields.end());
+  fields.resize(fields.size() - count);
+  const std::string reserved_key = setup_.keys.reserved(setup_.incarnation);
+  const std::string marks_key = setup_.keys.held_marks(setup_.incarnation);
+  std::vector<std::string_view> words{"HMGET", reserved_key};
+  words.insert(words.end(), chunk.begin(), chunk.end());
+  std::string bytes;
+  client::append_command(bytes, words);
+  words[1] = marks_key;
+  client::append_command(bytes, words);
+  commands_->pipeline(std::move(bytes), 2,
+                      [this, chunk = std::move(chunk), rest = std::move(fields),
+                       done = std::move(done)](Result<std::vector<client::RedisReply>> replies) mutable {
+                        if (!replies || (*replies)[0].is_error()) return;
+                        auto& messages = (*replies)[0].items;
+                        const auto& marks = (*replies)[1].items;
+                        std::vector<Delivery> deliveries;
+                        for (std::size_t i = 0; i < chunk.size() && i < messages.size(); ++i) {
+                          Reservation reservation;
+                          if (messages[i].is_nil() || !parse_reservation_field(chunk[i], reservation)) continue;
+                          const auto list = std::find_if(lists_.begin(), lists_.end(), [&](const List& known) {
+                            return known.name == reservation.list_name;
+                          });
+                          if (list == lists_.end()) continue;
+                          if (!held_.emplace(reservation.token.get(), list - lists_.begin()).second) continue;
+                          Delivery delivery;
+                          delivery.token = reservation.token;
+                          delivery.queue = list->queue;
+                          delivery.step = list->step;
+                          delivery.bytes = std::move(messages[i].text);
+                          if (i < marks.size()) read_marks(marks[i].text, delivery);
+                          deliveries.push_back(std::move(delivery));
+                        }
+                        credit_ -= std::min(credit_, deliveries.size());
+                        std::sort(deliveries.begin(), deliveries.end(),
+                                  [](const Delivery& a, const Delivery& b) { return a.token < b.token; });
+                        if (!deliveries.empty()) events_->on_deliveries(std::move(deliveries));
+                        adopt(std::move(rest), std::move(done));
+                      });
+}
+
+}  // namespace lovage::broker::redis

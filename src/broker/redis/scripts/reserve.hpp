@@ -1,0 +1,152 @@
+// The reserve script: takes messages out of the queues, straight into the incarnation's reservations.
+//
+// KEYS  1 incarnations  2 reserved:<id>  3 held-marks:<id>  4 marks  5 mark-ages
+//       then for each list, in the order of service: the list, its inbox, its schedule
+// ARGV  1 id  2 first token  3 most messages  4 byte budget (one message always fits)  5 "1": look into inboxes
+//       then the lists' names without prefix, in the same order
+// Returns {0} when the incarnation is not registered, else
+//       {1, more, next due in ms or -1, {list, count, list, count, ...}, {message, ...},
+//        {position, "suspect:strikes:waited", ...}, {error, ...}}
+//       `more`: 1 a limit ended it, the queues may hold more; 2 a suspect was taken, is held, or waits until this
+//       incarnation holds nothing: suspects are reserved alone. Messages carry the tokens first, first+1, ...
+//
+// Kill-safe: a script is one step for the server, its AOF and its replicas. A message leaves a list and enters the
+// hash in that step, or (a limit, or a failed write) is back at the head that it came from. The caller may lose the
+// reply: the hash says what was reserved. The pop is the first write, so that a full memory cannot stop what
+// follows it; what else could fail is looked at before it.
+#pragma once
+
+#include <string_view>
+
+namespace lovage::broker::redis::lua {
+
+inline constexpr std::string_view kReserve = R"lua(
+local incarnations, reserved, held_marks, marks, ages = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local first, most, budget = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local lists = (#KEYS - 5) / 3
+if redis.call('HEXISTS', incarnations, ARGV[1]) == 0 then return {0} end
+local held = redis.call('HLEN', reserved)
+local marked = redis.call('HLEN', marks) > 0
+if marked then redis.call('ZCARD', ages) end
+local alone = false
+if redis.call('HLEN', held_marks) > 0 then
+  for _, mark in ipairs(redis.call('HVALS', held_marks)) do alone = alone or string.sub(mark, 1, 2) == '1:' end
+end
+
+local errors = {}
+local function failed(reply)
+  if type(reply) == 'table' and reply.err then
+    errors[#errors + 1] = reply.err
+    return true
+  end
+  return false
+end
+
+-- Head is the right end. The earliest eta ends up rightmost; back-off goes to the tail in its order.
+local function move_due(list, schedule, now, room)
+  local due = redis.pcall('ZRANGE', schedule, '-inf', now, 'BYSCORE', 'LIMIT', 0, room)
+  if failed(due) or #due == 0 or failed(redis.pcall('LLEN', list)) then return 0 end
+  local function move(member, side, command)
+    if string.sub(member, 1, 1) ~= side then return end
+    local score = redis.call('ZSCORE', schedule, member)
+    redis.call('ZREM', schedule, member)
+    local bytes = string.sub(member, string.find(member, '\n', 1, true) + 1)
+    if failed(redis.pcall(command, list, bytes)) then redis.call('ZADD', schedule, score, member) end
+  end
+  for j = #due, 1, -1 do move(due[j], 'h', 'RPUSH') end
+  for j = 1, #due do move(due[j], 't', 'LPUSH') end
+  return #due
+end
+local now, room = now_ms(), 100
+for i = 0, lists - 1 do
+  if room > 0 then room = room - move_due(KEYS[6 + 3 * i], KEYS[8 + 3 * i], now, room) end
+end
+
+local segments, messages, found_marks, origins = {}, {}, {}, {}
+local bytes, more = 0, room == 0
+local full = most == 0 or alone
+
+-- Takes what fits of what was popped; the rest goes to the head of the list, in its old order.
+local function take(i, popped, list)
+  local fits = 0
+  for j, message in ipairs(popped) do
+    local mark = marked and peek_mark(marks, message)
+    local suspect = mark and string.sub(mark, 1, 1) == '1'
+    local crowd = #messages > 0
+    if suspect and not full and (crowd or held > 0) then alone = true end
+    if full or alone or #messages >= most or (crowd and bytes + #message > budget) then
+      full, more = true, true
+      break
+    end
+    fits = j
+    bytes = bytes + #message
+    messages[#messages + 1] = message
+    origins[#messages] = i
+    if mark then
+      found_marks[#found_marks + 1] = #messages
+      found_marks[#found_marks + 1] = mark
+    end
+    if suspect then full, more, alone = true, true, true end
+  end
+  for j = #popped, fits + 1, -1 do redis.call('RPUSH', list, popped[j]) end
+  if fits > 0 then
+    segments[#segments + 1] = i + 1
+    segments[#segments + 1] = fits
+  end
+end
+
+if ARGV[5] == '1' then
+  for i = 0, lists - 1 do
+    local list, inbox = KEYS[6 + 3 * i], KEYS[7 + 3 * i]
+    if not failed(redis.pcall('LLEN', list)) then
+      local popped = redis.pcall('RPOP', inbox, 1000)
+      if popped and not failed(popped) then take(i, popped, list) end
+    end
+  end
+end
+for i = 0, lists - 1 do
+  local list = KEYS[6 + 3 * i]
+  while not full do
+    if #messages >= most then
+      full, more = true, true
+      break
+    end
+    local wanted = math.min(most - #messages, 32)
+    local popped = redis.pcall('RPOP', list, wanted)
+    if not popped or failed(popped) then break end
+    take(i, popped, list)
+    if #popped < wanted then break end
+  end
+end
+
+if #messages > 0 then
+  local fields = {}
+  for j, message in ipairs(messages) do
+    fields[2 * j - 1] = string.format('%.0f', first + j - 1) .. ':' .. ARGV[6 + origins[j]]
+    fields[2 * j] = message
+  end
+  if failed(redis.pcall('HSET', reserved, unpack(fields))) then
+    for j = #messages, 1, -1 do redis.call('RPUSH', KEYS[6 + 3 * origins[j]], messages[j]) end
+    return redis.error_reply(errors[#errors])
+  end
+  for j = 1, #found_marks, 2 do
+    local at = found_marks[j]
+    redis.call('HSET', held_marks, fields[2 * at - 1], found_marks[j + 1] .. ':0')
+    take_mark(marks, ages, messages[at])
+  end
+end
+
+local next_due = -1
+if not more then
+  for i = 0, lists - 1 do
+    local soonest = redis.pcall('ZRANGE', KEYS[8 + 3 * i], 0, 0, 'WITHSCORES')
+    if not soonest.err and soonest[2] then
+      local wait = math.max(0, tonumber(soonest[2]) - now)
+      if next_due < 0 or wait < next_due then next_due = wait end
+    end
+  end
+end
+return {1, alone and 2 or more and 1 or 0, next_due, segments, messages, found_marks, errors}
+)lua";
+
+}  // namespace lovage::broker::redis::lua

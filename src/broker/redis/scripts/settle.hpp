@@ -1,0 +1,223 @@
+// The settle script: the outcomes of up to 256 messages, each fenced by its token.
+//
+// KEYS  1 incarnations  2 reserved:<id>  3 held-marks:<id>  4 settled:<id>  5 marks  6 mark-ages  7 dead  8 alarms
+//       then, in any order and each once: queue lists, schedules, result keys (these in the results' database)
+// ARGV  1 id  2 batch number  3 batch numbers whose replies have arrived, parted by spaces
+//       4 broker's database  5 results' database  6 result_expires in s (0: never)
+//       then for each settlement: token, kind, number of results, number of sends,
+//         results: (key index, state, meta) ...      sends: (key index, message) ...
+//         and by kind   a acknowledge, k keep (a state alone), s record a start: nothing
+//                       h head, t tail: list's key index, replacement or "", marks or ""
+//                       d schedule: schedule's key index, replacement, marks, due ("@ms" wall or "+ms"), unique prefix
+//                       x dead letter: queue, step, task id, task, reason, detail
+// Returns {0} when the incarnation is not registered, else {1, codes, soonest due in ms or -1, {error, ...}} with
+//       one code for each settlement: 1 settled, 0 fenced, 2 failed.
+//
+// Kill-safe: one step for the server. The first write of a settlement is HDEL of its token: whoever comes second
+// finds none and does nothing, and after it Redis lets the rest through even when its memory is full. Key types are
+// checked before. Should a write fail all the same, what the settlement pushed is taken back, the message returns
+// under its token, and `alarms` says so. A lost reply is asked for again with the same batch number: settled:<id>
+// remembers the codes of the batches that ran, so that a replay is told what happened, not "fenced".
+#pragma once
+
+#include <string_view>
+
+namespace lovage::broker::redis::lua {
+
+inline constexpr std::string_view kSettle = R"lua(
+local incarnations, reserved, held_marks, settled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local marks, ages, dead, alarms = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
+local id, batch, broker_db, result_db, expires = ARGV[1], ARGV[2], ARGV[4], ARGV[5], tonumber(ARGV[6])
+if redis.call('HEXISTS', incarnations, id) == 0 then return {0} end
+local before = redis.call('HGET', settled, batch)
+if before then return {1, before, -1, {}} end
+local suspects = redis.call('HLEN', held_marks) > 0
+local now = now_ms()
+
+local checked = {}
+local function refuses(key, command)
+  if checked[key] == nil then
+    local reply = redis.pcall(command, key)
+    checked[key] = type(reply) == 'table' and reply.err or false
+  end
+  return checked[key]
+end
+
+-- First everything is read and checked.
+local KIND_ARGS = {a = 0, k = 0, s = 0, h = 3, t = 3, d = 5, x = 6}
+local tokens, kinds, bytes, codes, errors = {}, {}, {}, {}, {}
+local result_at, send_at, kind_at = {}, {}, {}
+local wanted, wanted_at = {}, {}
+local function check(n)
+  for p = send_at[n], kind_at[n] - 1, 2 do
+    local err = refuses(KEYS[tonumber(ARGV[p])], 'LLEN')
+    if err then return err end
+  end
+  local kind, p = kinds[n], kind_at[n]
+  local err = false
+  if kind == 'h' or kind == 't' then err = refuses(KEYS[tonumber(ARGV[p])], 'LLEN') end
+  if kind == 'd' then err = refuses(KEYS[tonumber(ARGV[p])], 'ZCARD') end
+  if kind == 'x' then err = refuses(dead, 'XLEN') end
+  if kind == 'h' or kind == 't' or kind == 'd' then
+    err = err or refuses(marks, 'HLEN') or refuses(ages, 'ZCARD')
+  end
+  return err
+end
+local p = 7
+while p <= #ARGV do
+  local n = #tokens + 1
+  tokens[n], kinds[n] = ARGV[p], ARGV[p + 1]
+  result_at[n] = p + 4
+  send_at[n] = p + 4 + 3 * tonumber(ARGV[p + 2])
+  kind_at[n] = send_at[n] + 2 * tonumber(ARGV[p + 3])
+  p = kind_at[n] + KIND_ARGS[kinds[n]]
+  bytes[n] = redis.call('HGET', reserved, tokens[n])
+  codes[n] = bytes[n] and '1' or '0'
+  if bytes[n] then
+    local err = check(n)
+    if err then
+      codes[n] = '2'
+      errors[#errors + 1] = err
+    else
+      for r = result_at[n], send_at[n] - 1, 3 do
+        wanted[#wanted + 1] = KEYS[tonumber(ARGV[r])]
+        wanted_at[#wanted_at + 1] = {n, r}
+      end
+    end
+  end
+end
+
+-- Which results may be written. A key of another type reads as nothing here, so those are asked for their type.
+local may_write = {}
+local function in_results(work)
+  if #wanted == 0 then return end
+  if result_db ~= broker_db then redis.call('SELECT', result_db) end
+  local ok, err = pcall(work)
+  if result_db ~= broker_db then redis.call('SELECT', broker_db) end
+  if not ok then error(err) end
+end
+in_results(function()
+  local state = {}
+  for from = 1, #wanted, 1000 do
+    local keys = {unpack(wanted, from, math.min(from + 999, #wanted))}
+    local stored = redis.call('MGET', unpack(keys))
+    local missing = {}
+    for j, key in ipairs(keys) do
+      if stored[j] then state[key] = state_of(stored[j]) else missing[#missing + 1] = key end
+    end
+    if #missing > 0 and redis.call('EXISTS', unpack(missing)) > 0 then
+      for _, key in ipairs(missing) do
+        local type = redis.call('TYPE', key).ok
+        if type ~= 'none' then state[key] = {err = 'WRONGTYPE ' .. type .. ' where a result belongs'} end
+      end
+    end
+  end
+  for j, key in ipairs(wanted) do
+    local n, r = wanted_at[j][1], wanted_at[j][2]
+    if type(state[key]) == 'table' then
+      if codes[n] == '1' then errors[#errors + 1] = state[key].err end
+      codes[n] = '2'
+    elseif codes[n] == '1' and may_replace(state[key], ARGV[r + 1]) then
+      may_write[r] = true
+      state[key] = ARGV[r + 1]
+    end
+  end
+end)
+
+-- Then it is written; `undo` holds what takes back the pushes of one settlement.
+local soonest = -1
+local undo, fenced = {}, {}
+local function push(command, key, message, n)
+  redis.call(command, key, message)
+  undo[n][#undo[n] + 1] = {'LREM', key, command == 'LPUSH' and 1 or -1, message}
+end
+local function go_back(n, text)
+  local at = kind_at[n]
+  local key = KEYS[tonumber(ARGV[at])]
+  local message = ARGV[at + 1] ~= '' and ARGV[at + 1] or bytes[n]
+  local mark = ARGV[at + 2]
+  if mark == '' and text then mark = string.match(text, '^(%d+:%d+:%d+)') or '' end
+  if kinds[n] == 'h' then
+    push('RPUSH', key, message, n)
+  elseif kinds[n] == 't' then
+    push('LPUSH', key, message, n)
+  else
+    local due = ARGV[at + 3]
+    local ms = tonumber(string.sub(due, 2))
+    if string.sub(due, 1, 1) == '+' then ms = now + ms end
+    local member = ARGV[at + 4] .. '\n' .. message
+    redis.call('ZADD', key, string.format('%.0f', ms), member)
+    undo[n][#undo[n] + 1] = {'ZREM', key, member}
+    local wait = math.max(0, ms - now)
+    if soonest < 0 or wait < soonest then soonest = wait end
+  end
+  put_mark(marks, ages, message, mark, now)
+end
+local function write(n)
+  local kind, token = kinds[n], tokens[n]
+  local text = suspects and redis.call('HGET', held_marks, token)
+  undo[n] = {}
+  if kind == 'k' then return end
+  if kind == 's' then
+    text = text or '0:0:0:0'
+    redis.call('HDEL', held_marks, token)
+    redis.call('HSET', held_marks, token, string.match(text, '^(%d+:%d+:%d+)') .. ':1')
+    return
+  end
+  if redis.call('HDEL', reserved, token) == 0 then
+    codes[n] = '0'
+    return
+  end
+  fenced[n] = true
+  for at = send_at[n], kind_at[n] - 1, 2 do push('LPUSH', KEYS[tonumber(ARGV[at])], ARGV[at + 1], n) end
+  if kind == 'x' then
+    local at = kind_at[n]
+    local entry = redis.call('XADD', dead, '*', 'queue', ARGV[at], 'step', ARGV[at + 1], 'id', ARGV[at + 2],
+      'task', ARGV[at + 3], 'reason', ARGV[at + 4], 'detail', ARGV[at + 5], 'message', bytes[n])
+    undo[n][#undo[n] + 1] = {'XDEL', dead, entry}
+  elseif kind ~= 'a' then
+    go_back(n, text)
+  end
+  if text then redis.call('HDEL', held_marks, token) end
+end
+local function failed(n, err)
+  codes[n] = '2'
+  if type(err) == 'table' then err = err.err end
+  errors[#errors + 1] = tostring(err)
+  for j = #undo[n], 1, -1 do redis.pcall(unpack(undo[n][j])) end
+  if fenced[n] then redis.call('HSET', reserved, tokens[n], bytes[n]) end
+  redis.pcall('LPUSH', alarms, tokens[n] .. ' of ' .. id .. ': ' .. tostring(err))
+  redis.pcall('LTRIM', alarms, 0, 99)
+end
+for n = 1, #tokens do
+  if codes[n] == '1' then
+    local ok, err = pcall(write, n)
+    if not ok then failed(n, err) end
+  end
+end
+local unstored = {}
+in_results(function()
+  for j, key in ipairs(wanted) do
+    local n, r = wanted_at[j][1], wanted_at[j][2]
+    if may_write[r] and codes[n] == '1' and not unstored[n] then
+      local meta = ARGV[r + 2]
+      local reply
+      if expires > 0 then
+        reply = redis.pcall('SETEX', key, expires, meta)
+      else
+        reply = redis.pcall('SET', key, meta)
+      end
+      if not reply.err then reply = redis.pcall('PUBLISH', key, meta) end
+      if type(reply) == 'table' and reply.err then unstored[n] = reply.err end
+    end
+  end
+end)
+for n, err in pairs(unstored) do failed(n, err) end
+
+local text = table.concat(codes)
+for number in string.gmatch(ARGV[3], '%d+') do redis.call('HDEL', settled, number) end
+redis.pcall('HSET', settled, batch, text)
+return {1, text, soonest, errors}
+)lua";
+
+}  // namespace lovage::broker::redis::lua

@@ -1,0 +1,158 @@
+// RedisConsumer: settlements, gathered in a loop turn, sent in batches, asked again when a reply was lost.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/logging.hpp"
+#include "broker/redis/redis_consumer.hpp"
+
+namespace lovage::broker::redis {
+
+void RedisConsumer::settle(Settlement settlement) {
+  queue_item(SettleKind::settlement, std::move(settlement));
+}
+
+void RedisConsumer::store_state(Token token, StoreResult result) {
+  if (settling_.contains(token.get()) || !setup_.results) return;  // its outcome is on the way already
+  Settlement settlement;
+  settlement.token = token;
+  settlement.results.push_back(std::move(result));
+  queue_item(SettleKind::state, std::move(settlement));
+}
+
+void RedisConsumer::record_start(Token token) {
+  Settlement settlement;
+  settlement.token = token;
+  queue_item(SettleKind::start, std::move(settlement));
+}
+
+void RedisConsumer::queue_item(SettleKind kind, Settlement settlement) {
+  const Token token = settlement.token;
+  const auto held = held_.find(token.get());
+  if (state_ == State::lost || state_ == State::closed || held == held_.end()) {
+    return later([this, entry = SettleBatch::Entry{token, kind}] { report(entry, SettleStatus::fenced); });
+  }
+  if (!settlement.results.empty() && !setup_.results) {
+    log::error("A settlement holds results, but they are kept elsewhere");
+    return later([this, entry = SettleBatch::Entry{token, kind}] { report(entry, SettleStatus::failed); });
+  }
+  if (kind == SettleKind::settlement) settling_.insert(token.get());
+  pending_.push_back({kind, lists_[held->second].name, std::move(settlement), {}});
+  pump_at_end_of_turn();
+}
+
+void RedisConsumer::send_settlements() {
+  while (!pending_.empty()) {
+    const std::uint64_t number = next_batch_;
+    SettleBatch batch(setup_.keys, setup_.incarnation, setup_.results.value_or(ResultStore{setup_.redis.db, {}, {}}),
+                      setup_.redis.db, number);
+    while (!pending_.empty()) {
+      if (!route(pending_.front())) break;
+      if (pending_.empty()) break;
+      if (!batch.has_room_for(pending_.front())) break;
+      batch.add(std::move(pending_.front()));
+      pending_.pop_front();
+    }
+    if (batch.entries().empty()) return;
+    ++next_batch_;
+    batch.seal(std::exchange(answered_, {}));
+    send_batch(outstanding_.emplace(number, std::move(batch)).first->second);
+  }
+}
+
+// Finds the lists of the front item's messages. One that no queue is bound for is taken out, as failed.
+bool RedisConsumer::route(SettleItem& item) {
+  if (item.sends.size() == item.settlement.sends.size()) return true;
+  for (const auto& message : item.settlement.sends) {
+    if (bindings_.knows(message.exchange)) continue;
+    ask_for_bindings(message.exchange);
+    return false;
+  }
+  for (const auto& message : item.settlement.sends) {
+    auto lists = bindings_.lists_for(message);
+    if (!lists) {
+      log::error(fmt::format("Message {} cannot be sent: {}", message.id, lists.error().message));
+      const SettleBatch::Entry entry{item.settlement.token, item.kind};
+      pending_.pop_front();
+      later([this, entry] { report(entry, SettleStatus::failed); });
+      pump_at_end_of_turn();
+      return false;
+    }
+    item.sends.push_back({std::move(*lists), wire::encode_envelope(message)});
+  }
+  return true;
+}
+
+void RedisConsumer::ask_for_bindings(const std::string& exchange) {
+  if (!asked_bindings_.insert(exchange).second) return;
+  commands_->command({"SMEMBERS", setup_.keys.binding(exchange)},
+                     [this, exchange](const Result<client::RedisReply>& reply) {
+                       asked_bindings_.erase(exchange);
+                       if (!reply) return;
+                       if (reply->is_error()) return server_refused("read bindings", client::failure_of(*reply));
+                       bindings_.learn(exchange, *reply);
+                       pump_at_end_of_turn();
+                     });
+}
+
+void RedisConsumer::send_batch(const SettleBatch& batch) {
+  run(*commands_, batch.call(),
+      [this, number = batch.number()](Result<client::RedisReply> reply) { batch_answered(number, std::move(reply)); });
+}
+
+// In their old order and under their old numbers: what ran already is not run again, only told again.
+void RedisConsumer::resend_batches() {
+  for (const auto& [number, batch] : outstanding_) send_batch(batch);
+}
+
+void RedisConsumer::batch_answered(std::uint64_t number, Result<client::RedisReply> reply) {
+  if (!reply) return;  // sent again after the reconnect
+  if (reply->is_error() && client::failure_of(*reply).code == Errc::server_busy) return;  // likewise
+  const auto found = outstanding_.find(number);
+  if (found == outstanding_.end()) return;
+  if (!reply->is_error() && reply->items.size() == 1) return lost();
+  const auto entries = found->second.entries();
+  outstanding_.erase(found);
+
+  std::string codes(entries.size(), '2');
+  if (reply->is_error()) {
+    log::error(fmt::format("{} refused to settle: {}", setup_.redis.display_url, reply->text));
+  } else if (reply->items.size() == 4 && reply->items[1].text.size() == entries.size()) {
+    codes = reply->items[1].text;
+    answered_.push_back(number);
+    wake_when_due(reply->items[2].integer);
+    for (const auto& error : reply->items[3].items) {
+      log::error(fmt::format("A settlement failed, its message stays reserved: {}", error.text));
+    }
+  }
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    report(entries[i], codes[i] == '1'   ? SettleStatus::settled
+                       : codes[i] == '0' ? SettleStatus::fenced
+                                         : SettleStatus::failed);
+  }
+  if (stopping_) pump_at_end_of_turn();
+}
+
+void RedisConsumer::report_all_fenced() {
+  const auto outstanding = std::exchange(outstanding_, {});
+  const auto pending = std::exchange(pending_, {});
+  for (const auto& [number, batch] : outstanding) {
+    for (const auto& entry : batch.entries()) report(entry, SettleStatus::fenced);
+  }
+  for (const auto& item : pending) report({item.settlement.token, item.kind}, SettleStatus::fenced);
+}
+
+void RedisConsumer::report(const SettleBatch::Entry& entry, SettleStatus status) {
+  switch (entry.kind) {
+    case SettleKind::state:
+      return;
+    case SettleKind::start:
+      return events_->on_start_recorded(entry.token, status);
+    case SettleKind::settlement:
+      settling_.erase(entry.token.get());
+      if (status != SettleStatus::failed) released(entry.token);
+      return events_->on_settled(entry.token, status);
+  }
+}
+
+}  // namespace lovage::broker::redis

@@ -1,0 +1,89 @@
+#include "broker/redis/keys.hpp"
+
+#include <gmock/gmock.h>
+
+#include "broker/redis/script.hpp"
+#include "broker/redis/server_info.hpp"
+
+namespace lovage::broker::redis {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+TEST(RedisKeys, ThePrefixIsLiteral) {
+  const Keys keys("pre:");
+  EXPECT_EQ(keys.list("q"), "pre:q");
+  EXPECT_EQ(keys.binding("celery"), "pre:_kombu.binding.celery");
+  EXPECT_EQ(keys.reserved(IncarnationId("i")), "pre:lovage:1:reserved:i");
+  EXPECT_EQ(keys.inbox(IncarnationId("i"), "q"), "pre:lovage:1:inbox:i:q");
+}
+
+TEST(RedisKeys, TheResultPrefixGetsAnUnderscoreUnlessItEndsInASeparator) {
+  EXPECT_EQ(result_prefix(""), "");
+  EXPECT_EQ(result_prefix("rpfx"), "rpfx_");
+  for (const char* prefix : {"a:", "a_", "a-", "a."}) EXPECT_EQ(result_prefix(prefix), prefix);
+}
+
+TEST(RedisKeys, ReservationFieldsTellTokenAndList) {
+  Reservation reservation;
+  ASSERT_TRUE(parse_reservation_field(reservation_field(Token(42),
+                                                        "a:b\x06\x16"
+                                                        "3"),
+                                      reservation));
+  EXPECT_EQ(reservation.token, Token(42));
+  EXPECT_EQ(reservation.list_name,
+            "a:b\x06\x16"
+            "3");
+  EXPECT_FALSE(parse_reservation_field("x:q", reservation));
+  EXPECT_FALSE(parse_reservation_field("42", reservation));
+}
+
+TEST(RedisKeys, ListNamesTellQueueAndStep) {
+  EXPECT_EQ(parse_list_name("q").step, 0);
+  EXPECT_EQ(parse_list_name("q\x06\x16"
+                            "6")
+                .queue,
+            "q");
+  EXPECT_EQ(parse_list_name("q\x06\x16"
+                            "6")
+                .step,
+            6);
+}
+
+TEST(RedisScript, TheShaIsTheServersOwn) {
+  EXPECT_EQ(Script({"return", " 1"}).sha(), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+}
+
+constexpr std::string_view kGood =
+    "# "
+    "Server\r\nredis_version:7.0.15\r\nrun_id:abc\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\ncluster_enabled:"
+    "0\r\n";
+
+std::string with(std::string_view from, std::string_view to) {
+  std::string info(kGood);
+  return info.replace(info.find(from), from.size(), to);
+}
+
+TEST(RedisServerInfo, AGoodServerHasNoWarnings) {
+  EXPECT_EQ(info_field(kGood, "run_id"), "abc");
+  EXPECT_EQ(info_field(kGood, "id"), "");
+  EXPECT_THAT(judge_server(kGood, "").value(), IsEmpty());
+}
+
+TEST(RedisServerInfo, OldServersAndClustersAreRefused) {
+  EXPECT_THAT(judge_server(with("7.0.15", "6.0.16"), "").error().message, HasSubstr("6.2"));
+  EXPECT_TRUE(judge_server(with("7.0.15", "6.2.0"), ""));
+  EXPECT_TRUE(judge_server(with("redis_version:7.0.15", "valkey_version:8.0.0"), ""));
+  EXPECT_THAT(judge_server(with("cluster_enabled:0", "cluster_enabled:1"), "").error().message, HasSubstr("slots"));
+}
+
+TEST(RedisServerInfo, SettingsThatLoseMessagesAreWarnedOf) {
+  EXPECT_THAT(judge_server(with("noeviction", "allkeys-lru"), "").value(), SizeIs(1));
+  EXPECT_THAT(judge_server(with("aof_enabled:1", "aof_enabled:0"), "").value().at(0), HasSubstr("nothing on disk"));
+  EXPECT_THAT(judge_server(with("aof_enabled:1", "aof_enabled:0"), "60 1").value().at(0), HasSubstr("snapshots"));
+}
+
+}  // namespace
+}  // namespace lovage::broker::redis
