@@ -21,10 +21,10 @@ namespace lovage {
 
 // Where a task's messages go. Celery: an entry of task_routes.
 struct Route {
-  std::string queue;  // empty: as if there were no route
-  std::string exchange;
-  std::string routing_key;
-  std::optional<int> priority;
+  std::string queue = {};  // empty: as if there were no route
+  std::string exchange = {};
+  std::string routing_key = {};
+  std::optional<int> priority = {};
 };
 
 // A queue that is declared by name. Celery: kombu.Queue.

@@ -1,18 +1,17 @@
 // What stands behind an App: its settings, its tasks and its connections.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <string>
-#include <vector>
 
 #include <lovage/config.hpp>
 
+#include "app/declared_queues.hpp"
 #include "app/registry.hpp"
 #include "backend/backend.hpp"
 #include "broker/broker.hpp"
-#include "wire/task_message.hpp"
 
 namespace lovage::app {
 
@@ -30,6 +29,12 @@ class Core {
   [[nodiscard]] const Config& config() const noexcept { return config_; }
   [[nodiscard]] Registry& registry() noexcept { return registry_; }
   [[nodiscard]] const Registry& registry() const noexcept { return registry_; }
+  [[nodiscard]] DeclaredQueues& declared_queues() noexcept { return declared_queues_; }
+
+  // The settings could not be read when the App was made, often before main(): kept, and thrown by
+  // check_config() (as ConfigError) where somebody can catch it.
+  void set_config_problem(std::string problem) { config_problem_ = std::move(problem); }
+  void check_config() const;
 
   // Made on first use from the URLs in the settings. Throws ConfigError.
   broker::Broker& broker();
@@ -42,10 +47,16 @@ class Core {
   const std::string name_;
   Config config_;
   Registry registry_;
+  std::string config_problem_;
+  DeclaredQueues declared_queues_;
   std::mutex mutex_;
   std::shared_ptr<broker::Broker> broker_;     // guarded by mutex_
   std::shared_ptr<backend::Backend> backend_;  // guarded by mutex_
   bool backend_made_ = false;                  // guarded by mutex_
+  // Read without the mutex, so that a fork() at any moment leaves a usable child. Set once.
+  std::atomic<broker::Broker*> ready_broker_{nullptr};
+  std::atomic<backend::Backend*> ready_backend_{nullptr};
+  std::atomic<bool> backend_ready_{false};
 };
 
 }  // namespace lovage::app

@@ -3,6 +3,8 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <exception>
 #include <optional>
 #include <string>
 #include <variant>
@@ -28,8 +30,10 @@ class Context::State {
   // When the soft time limit passes: Context::check() compares it with the clock, so no pool needs a
   // signal or a watching thread for it. The limit has passed when either says so.
   std::chrono::steady_clock::time_point soft_deadline = std::chrono::steady_clock::time_point::max();
-  std::optional<RetryOptions> retry_asked;     // set by Context::retry, also when the throw was swallowed
-  std::vector<std::string> children;           // ids of the tasks sent by the task
+  std::optional<RetryOptions> retry_asked;  // set by Context::retry, also when the throw was swallowed
+  std::exception_ptr retry_cause;           // the exception that was being handled then, if any
+  std::string retry_traceback;              // where it was thrown
+  std::vector<std::string> children;        // ids of the tasks sent by the task
 };
 
 }  // namespace lovage
@@ -45,9 +49,9 @@ struct Raised {
   bool expected = false;  // one of the task's `throws`
 };
 struct RetryRaised {
-  RetryOptions options;          // countdown or eta filled in
-  wire::ExceptionInfo reason;
-  std::string message;           // "Retry in 2s: ConnectionError('upstream 1')"
+  RetryOptions options;        // countdown or eta filled in
+  wire::ExceptionInfo reason;  // without a type when there was no exception: the stored result is null
+  std::string message;         // "Retry in 2s: ConnectionError('upstream 1')"
   std::string traceback;
 };
 using Invocation = std::variant<Returned, Raised, RetryRaised, Ignore, Reject>;

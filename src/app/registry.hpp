@@ -10,15 +10,13 @@
 #include <vector>
 
 #include <lovage/context.hpp>
+#include <lovage/params.hpp>
 #include <lovage/task_options.hpp>
 #include <lovage/value.hpp>
 
 namespace lovage::app {
 
-struct Parameter {
-  std::string name;  // empty: positional only
-  std::optional<Value> default_value;
-};
+using lovage::Parameter;
 
 struct TaskDefinition {
   std::string name;
@@ -33,7 +31,7 @@ struct TaskDefinition {
 // Filled before the worker starts, read by any thread afterwards.
 class Registry {
  public:
-  // Throws ConfigError when the name is taken.
+  // Throws ConfigError when the name is taken or empty.
   const TaskDefinition& add(TaskDefinition definition);
   [[nodiscard]] const TaskDefinition* find(std::string_view name) const noexcept;
   [[nodiscard]] std::vector<std::string> names() const;  // sorted

@@ -1,0 +1,111 @@
+#include <lovage/app.hpp>
+
+#include "app/core.hpp"
+#include "app/eager.hpp"
+#include "app/invoke.hpp"
+#include "app/producer.hpp"
+#include "app/settings.hpp"
+
+namespace lovage {
+namespace {
+
+std::exception_ptr to_exception(const Failure& failure, const std::string& id) {
+  try {
+    raise(failure, id);
+  } catch (...) {
+    return std::current_exception();
+  }
+}
+
+}  // namespace
+
+App::App(std::string name) : core_(std::make_shared<app::Core>(std::move(name), Config{})), reads_environment_(true) {
+  try {
+    config_from_environment();
+  } catch (const ConfigError& error) {
+    core_->set_config_problem(error.what());
+  }
+}
+
+App::App(std::string name, Config config) : core_(std::make_shared<app::Core>(std::move(name), std::move(config))) {}
+
+App::~App() = default;
+
+const std::string& App::name() const noexcept {
+  return core_->name();
+}
+Config& App::config() noexcept {
+  return core_->config();
+}
+const Config& App::config() const noexcept {
+  return core_->config();
+}
+
+void App::set(std::string_view setting, const Value& value) {
+  app::apply_setting(core_->config(), setting, value);
+}
+
+void App::config_from_file(const std::string& path) {
+  app::apply_toml_file(core_->config(), path);
+  if (reads_environment_) config_from_environment();
+}
+
+void App::config_from_environment() {
+  reads_environment_ = true;
+  app::apply_environment(core_->config(), app::process_environment());
+  core_->set_config_problem({});
+}
+
+Signature App::signature(std::string task, Array args, Object kwargs) const {
+  return {core_, std::move(task), std::move(args), std::move(kwargs)};
+}
+
+AsyncResult<> App::send_task(std::string task, Array args, Object kwargs, const ApplyOptions& options) const {
+  return signature(std::move(task), std::move(args), std::move(kwargs)).apply_async(options);
+}
+
+std::vector<SendOutcome> App::send_many(std::span<const Signature> calls,
+                                        std::optional<std::chrono::milliseconds> timeout) const {
+  core_->check_config();
+  std::vector<SendOutcome> outcomes;
+  std::vector<app::Prepared> messages;
+  std::vector<std::size_t> places;
+  outcomes.reserve(calls.size());
+  messages.reserve(calls.size());
+  const auto lineage = app::current_lineage();
+  for (const auto& call : calls) {
+    try {
+      if (config().task_always_eager) {
+        outcomes.push_back({call.apply()});
+        continue;
+      }
+      messages.push_back(app::prepare(*core_, app::to_data(call), lineage));
+      outcomes.push_back({result(messages.back().message.id)});
+      places.push_back(outcomes.size() - 1);
+    } catch (const Error&) {
+      outcomes.push_back({result({}), std::current_exception()});
+    }
+  }
+  const auto sent = app::publish(*core_, messages, {.timeout = timeout});
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    auto& outcome = outcomes[places[i]];
+    const auto& id = messages[i].message.id;
+    if (!sent[i]) outcome.error = to_exception(sent[i].error(), id);
+    auto* context = Context::current();
+    if (context != nullptr && (sent[i] || sent[i].error().code == Errc::uncertain)) {
+      context->state().children.push_back(id);
+    }
+  }
+  return outcomes;
+}
+
+AsyncResult<> App::result(std::string task_id) const {
+  return AsyncResult<>(ResultHandle(core_, std::move(task_id)));
+}
+
+void App::add(detail::TaskDeclaration declaration) {
+  core_->registry().add({std::move(declaration.name), std::move(declaration.options), std::move(declaration.parameters),
+                         declaration.bound, std::move(declaration.call)});
+}
+
+}  // namespace lovage

@@ -1,0 +1,59 @@
+#include <lovage/context.hpp>
+
+#include <algorithm>
+
+#include "app/current_context.hpp"
+#include "app/invoke.hpp"
+#include "app/throw_trace.hpp"
+
+namespace lovage {
+namespace {
+thread_local Context* current_context = nullptr;
+}
+
+namespace app {
+
+CurrentContext::CurrentContext(Context& context) noexcept : previous_(current_context) {
+  current_context = &context;
+}
+CurrentContext::~CurrentContext() {
+  current_context = previous_;
+}
+
+}  // namespace app
+
+Context* Context::current() noexcept {
+  return current_context;
+}
+
+const RequestInfo& Context::request() const noexcept {
+  return state_->request;
+}
+
+void Context::update_state(std::string_view state, Value meta) {
+  state_->update_state(state, std::move(meta));
+}
+
+bool Context::soft_time_limit_exceeded() const noexcept {
+  return state_->soft_limit_passed.load(std::memory_order_relaxed) ||
+         std::chrono::steady_clock::now() >= state_->soft_deadline;
+}
+
+void Context::check() const {
+  if (soft_time_limit_exceeded()) throw SoftTimeLimitExceeded();
+}
+
+void Context::retry(const RetryOptions& options) {
+  auto asked = options;
+  const auto* task = state_->definition;
+  if (!asked.countdown && !asked.eta && task != nullptr) asked.countdown = task->options.default_retry_delay;
+  const std::exception_ptr cause = std::current_exception();
+  const auto most = asked.max_retries ? asked.max_retries : task != nullptr ? task->options.max_retries : 3;
+  if (most && state_->request.retries + 1 > *most) app::throw_retries_exceeded(state_->request, cause);
+  state_->retry_traceback = app::throw_frames(cause);
+  state_->retry_cause = cause;
+  state_->retry_asked = std::move(asked);
+  throw Retry{};
+}
+
+}  // namespace lovage

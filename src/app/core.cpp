@@ -1,0 +1,49 @@
+#include "app/core.hpp"
+
+#include <utility>
+
+#include <lovage/error.hpp>
+
+#include "engines/engines.hpp"
+
+namespace lovage::app {
+
+Core::Core(std::string name, Config config) : name_(std::move(name)), config_(std::move(config)) {}
+
+Core::~Core() = default;
+
+void Core::check_config() const {
+  if (!config_problem_.empty()) throw ConfigError(config_problem_);
+}
+
+broker::Broker& Core::broker() {
+  if (auto* ready = ready_broker_.load(std::memory_order_acquire)) return *ready;
+  check_config();
+  const std::lock_guard lock(mutex_);
+  if (broker_ == nullptr) broker_ = engines::make_broker(config_);
+  ready_broker_.store(broker_.get(), std::memory_order_release);
+  return *broker_;
+}
+
+backend::Backend* Core::backend() {
+  if (backend_ready_.load(std::memory_order_acquire)) return ready_backend_.load(std::memory_order_relaxed);
+  check_config();
+  const std::lock_guard lock(mutex_);
+  if (!backend_made_) backend_ = engines::make_backend(config_);
+  backend_made_ = true;
+  ready_backend_.store(backend_.get(), std::memory_order_relaxed);
+  backend_ready_.store(true, std::memory_order_release);
+  return backend_.get();
+}
+
+void Core::use(std::shared_ptr<broker::Broker> broker, std::shared_ptr<backend::Backend> backend) {
+  const std::lock_guard lock(mutex_);
+  broker_ = std::move(broker);
+  backend_ = std::move(backend);
+  backend_made_ = true;
+  ready_broker_.store(broker_.get(), std::memory_order_release);
+  ready_backend_.store(backend_.get(), std::memory_order_relaxed);
+  backend_ready_.store(true, std::memory_order_release);
+}
+
+}  // namespace lovage::app

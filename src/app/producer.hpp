@@ -1,0 +1,45 @@
+// From a call to messages in the broker. Celery: app/amqp.py, as_task_v2.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <lovage/signature.hpp>
+
+#include "app/core.hpp"
+#include "wire/signature.hpp"
+#include "wire/task_message.hpp"
+
+namespace lovage::app {
+
+// The workflow that a message belongs to: the ids of its first task and of the one that sent it.
+struct Lineage {
+  std::string root_id;  // empty: the message's own id
+  std::optional<std::string> parent_id;
+};
+// That of the task which this thread is running; empty outside tasks.
+Lineage current_lineage();
+
+struct Prepared {
+  wire::TaskMessage message;
+  std::optional<wire::QueueDeclaration> queue;  // to be declared before the first message to it
+};
+
+// Builds the message of a call, without I/O: options, the task's defaults, route and settings. Callbacks
+// that a worker sends are built by it too, so what comes from the wire is checked: throws TypeError
+// ("option 'queue' must be str, not int"), EncodeError, ConfigError.
+Prepared prepare(const Core& core, wire::SignatureData call, const Lineage& lineage);
+
+// Sends; one outcome per message. Tries again while the broker is away, by task_publish_retry_policy, and
+// never takes longer than its timeout.
+std::vector<Result<void>> publish(Core& core, std::span<const Prepared> messages, const detail::SendOptions& options);
+
+wire::SignatureData to_data(const Signature& signature);
+
+// "gen12119@host" of this process, and the reply address that Celery's clients send along.
+std::string origin();
+std::string reply_address();
+
+}  // namespace lovage::app

@@ -1,0 +1,24 @@
+// What the code examples in headers and documentation take for granted.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <lovage/lovage.hpp>
+
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace): as the examples do
+
+struct Point {
+  int x = 0;
+  int y = 0;
+};
+
+std::optional<std::string> download(const std::string& url);
+
+inline lovage::App app("shop");
+inline auto add = app.task(
+    "tasks.add", [](int x, int y) { return x + y; }, lovage::params("x", "y"));
+inline auto fetch = app.task("tasks.fetch", [](std::string url) { return url; });
+inline auto log_result = app.task("tasks.log_result", [](int) {});
+inline auto on_error = app.task("tasks.on_error", [](std::string) {});
