@@ -12,6 +12,7 @@
 #include "base/url.hpp"
 #include "broker/sqlite/memory_access.hpp"
 #include "broker/sqlite/sqlite_broker.hpp"
+#include "engines/redis_engine.hpp"
 
 namespace lovage::engines {
 namespace {
@@ -77,6 +78,11 @@ std::shared_ptr<backend::Backend> memory_backend(const Config& config) {
 constexpr std::array kEngines{
     Engine{"sqlite", sqlite_broker, sqlite_backend},
     Engine{"memory", memory_broker, memory_backend},
+    Engine{"redis", redis_broker, redis_backend},
+    Engine{"rediss", redis_broker, redis_backend},
+    Engine{"redis+socket", redis_broker, redis_backend},
+    Engine{"socket", redis_broker, redis_backend},
+    Engine{"sentinel", redis_broker, redis_backend},
     Engine{"disabled", nullptr, nullptr},
     Engine{"amqp", nullptr, nullptr},
     Engine{"amqps", nullptr, nullptr},
