@@ -12,8 +12,7 @@ pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
 pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET sqlite3)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+find_package(nlohmann_json REQUIRED)  # msgpack; msgpuck is neither PIC nor safe on hostile lengths
 
 find_path(LOVAGE_EXPECTED_INCLUDE tl/expected.hpp REQUIRED)
 find_path(LOVAGE_RAPIDJSON_INCLUDE rapidjson/rapidjson.h REQUIRED)
-find_path(LOVAGE_MSGPUCK_INCLUDE msgpuck.h REQUIRED)
-find_library(LOVAGE_MSGPUCK_LIBRARY msgpuck REQUIRED)

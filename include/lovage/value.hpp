@@ -73,6 +73,8 @@ class Object {
 
   Object();
   Object(std::initializer_list<Member> members);
+  // From members in their order; of several with one name the last value wins, in the first one's place.
+  static Object from_members(std::vector<Member> members);
   Object(const Object&);
   Object(Object&&) noexcept;
   Object& operator=(const Object&);
@@ -196,9 +198,11 @@ std::string_view python_type_name(Value::Kind kind) noexcept;
 
 // The value as JSON text in Python's spacing (`{"a": [1, 2]}`), ASCII-escaped, with bytes, datetimes,
 // Decimals and UUIDs in Celery 5.6's tagged form. NaN and infinities are written bare, as Python does.
+// Throws EncodeError (see error.hpp) for strings that are not UTF-8 and values nested over 100 levels.
 std::string to_json(const Value& value);
 
-// Reads JSON text, tagged forms included. Throws DecodeError (see error.hpp) that says where.
+// Reads JSON text, tagged forms included; at most 64 MiB and 100 levels. Throws DecodeError that says
+// where. A lone surrogate ("\udce9"), which Python allows, is kept as its three-byte form and written back.
 Value from_json(std::string_view text);
 
 }  // namespace lovage

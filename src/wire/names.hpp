@@ -13,4 +13,8 @@ inline constexpr std::string_view kPrioritySeparator = "\x06\x16";
 // Lovage's own keys; the 1 is the layout's version. Created by workers alone.
 inline constexpr std::string_view kOwnKeyPrefix = "lovage:1:";
 
+// Header "lang" as JSON: the language of the protocol's conventions, which Python's producers set. Workers
+// do not look at it.
+inline constexpr std::string_view kLanguageJson = R"("py")";
+
 }  // namespace lovage::wire

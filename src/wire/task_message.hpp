@@ -49,7 +49,7 @@ struct TaskMessage {
   std::int64_t replaced_task_nesting = 0;
   Value stamped_headers;  // array of names, or null
   Object stamps;
-  Object custom_headers;  // every other header, as received
+  Object custom_headers;    // every other header, as received
   std::string compression;  // MIME name, empty: none
 
   // Properties.
@@ -57,7 +57,7 @@ struct TaskMessage {
   int priority = 0;  // as given; the list that is used is clamped
   int delivery_mode = 2;
   std::optional<std::string> expiration;
-  std::string exchange;     // empty: the anonymous exchange, routing_key names the queue
+  std::string exchange;  // empty: the anonymous exchange, routing_key names the queue
   std::string routing_key;
   std::string delivery_tag;  // chosen by the producer; a payload, never a key of ours
   bool redelivered = false;
@@ -75,9 +75,9 @@ struct TaskMessage {
 
 // Why bytes from a queue are no task message, with as much as could be read.
 struct BadMessage {
-  std::string reason;              // short and stable: "bad-envelope", "bad-header", "unknown-compression", ...
-  std::string detail;              // one line for people
-  std::string id;                  // empty when it could not be read
+  std::string reason;  // short and stable: "bad-envelope", "bad-header", "unknown-compression", ...
+  std::string detail;  // one line for people
+  std::string id;      // empty when it could not be read
   std::string task;
 };
 

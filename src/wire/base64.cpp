@@ -1,0 +1,84 @@
+#include "wire/base64.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace lovage::wire {
+namespace {
+
+constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+constexpr std::uint8_t kForeign = 0xff;
+
+constexpr std::array<std::uint8_t, 256> make_values() {
+  std::array<std::uint8_t, 256> values{};
+  values.fill(kForeign);
+  for (std::size_t i = 0; i < kAlphabet.size(); ++i) {
+    values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<std::uint8_t>(i);
+  }
+  return values;
+}
+constexpr std::array<std::uint8_t, 256> kValues = make_values();
+
+constexpr std::uint32_t byte_at(std::string_view bytes, std::size_t i) {
+  return static_cast<unsigned char>(bytes[i]);
+}
+constexpr std::uint32_t value_at(std::string_view text, std::size_t i) {
+  return kValues[static_cast<unsigned char>(text[i])];
+}
+
+}  // namespace
+
+void append_base64(std::string& out, std::string_view bytes) {
+  const std::size_t start = out.size();
+  out.resize(start + (bytes.size() + 2) / 3 * 4);
+  char* to = out.data() + start;
+  std::size_t i = 0;
+  for (; i + 3 <= bytes.size(); i += 3) {
+    const std::uint32_t group = byte_at(bytes, i) << 16U | byte_at(bytes, i + 1) << 8U | byte_at(bytes, i + 2);
+    *to++ = kAlphabet[group >> 18U];
+    *to++ = kAlphabet[(group >> 12U) & 63U];
+    *to++ = kAlphabet[(group >> 6U) & 63U];
+    *to++ = kAlphabet[group & 63U];
+  }
+  const std::size_t rest = bytes.size() - i;
+  if (rest == 0) return;
+  const std::uint32_t group = byte_at(bytes, i) << 16U | (rest == 2 ? byte_at(bytes, i + 1) << 8U : 0U);
+  *to++ = kAlphabet[group >> 18U];
+  *to++ = kAlphabet[(group >> 12U) & 63U];
+  *to++ = rest == 2 ? kAlphabet[(group >> 6U) & 63U] : '=';
+  *to++ = '=';
+}
+
+std::optional<std::string> decode_base64(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  std::size_t padding = 0;
+  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
+  std::string out(text.size() / 4 * 3 - padding, '\0');
+  char* to = out.data();
+  const std::size_t whole = padding == 0 ? text.size() : text.size() - 4;
+  std::uint32_t seen = 0;  // any value with bits over 63 shows a foreign character
+  for (std::size_t i = 0; i < whole; i += 4) {
+    const std::uint32_t a = value_at(text, i), b = value_at(text, i + 1);
+    const std::uint32_t c = value_at(text, i + 2), d = value_at(text, i + 3);
+    seen |= a | b | c | d;
+    const std::uint32_t group = a << 18U | b << 12U | c << 6U | d;
+    *to++ = static_cast<char>(group >> 16U);
+    *to++ = static_cast<char>(group >> 8U);
+    *to++ = static_cast<char>(group);
+  }
+  if (padding != 0) {
+    const std::uint32_t a = value_at(text, whole), b = value_at(text, whole + 1);
+    const std::uint32_t c = padding == 1 ? value_at(text, whole + 2) : 0;
+    seen |= a | b | c;
+    const std::uint32_t group = a << 18U | b << 12U | c << 6U;
+    const std::uint32_t stray = padding == 1 ? group & 0xffU : group & 0xffffU;
+    if (stray != 0) return std::nullopt;
+    *to++ = static_cast<char>(group >> 16U);
+    if (padding == 1) *to++ = static_cast<char>(group >> 8U);
+  }
+  if (seen > 63) return std::nullopt;
+  return out;
+}
+
+}  // namespace lovage::wire

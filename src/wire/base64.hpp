@@ -1,0 +1,15 @@
+// Base64 with the standard alphabet and padding (RFC 4648).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace lovage::wire {
+
+void append_base64(std::string& out, std::string_view bytes);
+
+// Strict: empty for foreign characters, a wrong length, wrong padding or stray bits in the last group.
+std::optional<std::string> decode_base64(std::string_view text);
+
+}  // namespace lovage::wire

@@ -1,0 +1,188 @@
+#include "wire/body.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "wire/compression.hpp"
+#include "wire/json.hpp"
+#include "wire/msgpack.hpp"
+#include "wire/protocol1.hpp"
+
+namespace lovage::wire {
+namespace {
+
+template <class T>
+struct Alias {
+  std::string_view name;
+  T value;
+};
+// The MIME name comes first: it is the one that is written.
+constexpr std::array kSerializers{
+    Alias<Serializer>{"application/json", Serializer::json}, Alias<Serializer>{"json", Serializer::json},
+    Alias<Serializer>{"application/x-msgpack", Serializer::msgpack}, Alias<Serializer>{"msgpack", Serializer::msgpack}};
+constexpr std::array kCompressions{
+    Alias<Compression>{"", Compression::none},
+    Alias<Compression>{"none", Compression::none},
+    Alias<Compression>{"application/x-gzip", Compression::zlib},
+    Alias<Compression>{"zlib", Compression::zlib},
+    Alias<Compression>{"gzip", Compression::zlib},
+    Alias<Compression>{"application/x-bz2", Compression::bzip2},
+    Alias<Compression>{"bzip2", Compression::bzip2},
+    Alias<Compression>{"bzip", Compression::bzip2},
+    Alias<Compression>{"application/zstd", Compression::zstd},
+    Alias<Compression>{"zstd", Compression::zstd},
+    Alias<Compression>{"zstandard", Compression::zstd},
+};
+
+template <class Table>
+auto from_name(const Table& table, std::string_view name) noexcept -> std::optional<decltype(table[0].value)> {
+  for (const auto& alias : table) {
+    if (alias.name == name) return alias.value;
+  }
+  return std::nullopt;
+}
+
+template <class Table, class T>
+std::string_view first_name(const Table& table, T value) noexcept {
+  for (const auto& alias : table) {
+    if (alias.value == value) return alias.name;
+  }
+  return {};
+}
+
+constexpr std::string_view kNoEmbed = R"({"callbacks": null, "errbacks": null, "chain": null, "chord": null}])";
+
+void append_member(std::string& out, std::string_view name, const Value& value, JsonTypes types, Result<void>& status) {
+  out += name;
+  if (status) status = append_json(out, value, types);
+}
+
+Value value_of(const std::optional<Array>& list) {
+  return list ? Value(*list) : Value();
+}
+
+Result<std::string> body_to_json(const Body& body, JsonTypes types) {
+  std::string out;
+  Result<void> status;
+  append_member(out, "[", body.args, types, status);
+  append_member(out, ", ", body.kwargs, types, status);
+  out += ", ";
+  const Embed& embed = body.embed;
+  if (!embed.callbacks && !embed.errbacks && !embed.chain && !embed.chord) {
+    out += kNoEmbed;
+  } else {
+    append_member(out, R"({"callbacks": )", value_of(embed.callbacks), types, status);
+    append_member(out, R"(, "errbacks": )", value_of(embed.errbacks), types, status);
+    append_member(out, R"(, "chain": )", value_of(embed.chain), types, status);
+    append_member(out, R"(, "chord": )", embed.chord.value_or(Value()), types, status);
+    out += "}]";
+  }
+  if (!status) return tl::unexpected(std::move(status.error()));
+  return out;
+}
+
+Result<std::string> body_to_msgpack(const Body& body) {
+  Object embed{{"callbacks", value_of(body.embed.callbacks)},
+               {"errbacks", value_of(body.embed.errbacks)},
+               {"chain", value_of(body.embed.chain)},
+               {"chord", body.embed.chord.value_or(Value())}};
+  Array parts;
+  parts.emplace_back(body.args);
+  parts.emplace_back(body.kwargs);
+  parts.emplace_back(std::move(embed));
+  return encode_msgpack(Value(std::move(parts)));
+}
+
+// Moves a list of signatures out of the embed; false when it is something else.
+bool take_list(Value* from, std::optional<Array>& to) {
+  if (from == nullptr || from->is_null()) return true;
+  Array* list = from->if_array();
+  if (list == nullptr) return false;
+  to = std::move(*list);
+  return true;
+}
+
+bool take_embed(Value& from, Embed& to) {
+  if (from.is_null()) return true;
+  Object* members = from.if_object();
+  if (members == nullptr) return false;
+  Value* chord = members->find("chord");
+  if (chord != nullptr && !chord->is_null()) to.chord = std::move(*chord);
+  return take_list(members->find("callbacks"), to.callbacks) && take_list(members->find("errbacks"), to.errbacks) &&
+         take_list(members->find("chain"), to.chain);
+}
+
+}  // namespace
+
+std::optional<Serializer> serializer_from_name(std::string_view name) noexcept {
+  return from_name(kSerializers, name);
+}
+std::optional<Compression> compression_from_name(std::string_view name) noexcept {
+  return from_name(kCompressions, name);
+}
+std::string_view mime_name(Serializer serializer) noexcept {
+  return first_name(kSerializers, serializer);
+}
+std::string_view mime_name(Compression compression) noexcept {
+  return first_name(kCompressions, compression);
+}
+
+Result<void> encode_body(TaskMessage& message, const Body& body, const BodyFormat& format) {
+  auto bytes = format.serializer == Serializer::json ? body_to_json(body, format.json_types) : body_to_msgpack(body);
+  if (!bytes) return tl::unexpected(std::move(bytes.error()));
+  if (format.compression != Compression::none) bytes = compress(*bytes, format.compression);
+  if (!bytes) return tl::unexpected(std::move(bytes.error()));
+  message.body = std::move(*bytes);
+  message.content_type = mime_name(format.serializer);
+  message.content_encoding = format.serializer == Serializer::json ? "utf-8" : "binary";
+  message.compression = mime_name(format.compression);
+  message.protocol1 = false;
+  return {};
+}
+
+tl::expected<Body, BadMessage> decode_body(const TaskMessage& message, std::span<const std::string> accept_content,
+                                           const DecodeLimits& limits) {
+  const auto bad = [&](std::string reason, std::string detail) {
+    return tl::unexpected(bad_body(message, std::move(reason), std::move(detail)));
+  };
+  if (std::find(accept_content.begin(), accept_content.end(), message.content_type) == accept_content.end()) {
+    return bad("refused-content-type", "content type '" + message.content_type + "' is not accepted");
+  }
+  auto content = decode_content(message, limits);
+  if (!content) return tl::unexpected(std::move(content.error()));
+  if (content->find("args") != nullptr || (message.protocol1 && content->if_object() != nullptr)) {
+    return body_from_protocol1(message, std::move(*content));
+  }
+  Array* parts = content->if_array();
+  if (parts == nullptr || parts->size() != 3) return bad("bad-body", "the body is not [args, kwargs, embed]");
+  Array* args = (*parts)[0].if_array();
+  Object* kwargs = (*parts)[1].if_object();
+  if (args == nullptr) return bad("bad-body", "args is not an array");
+  if (kwargs == nullptr) return bad("bad-body", "kwargs is not an object");
+  Body body{std::move(*args), std::move(*kwargs), {}};
+  if (!take_embed((*parts)[2], body.embed)) return bad("bad-body", "unreadable callbacks, errbacks, chain or chord");
+  return body;
+}
+
+bool has_no_embed(const TaskMessage& message) noexcept {
+  return message.compression.empty() && message.content_type == mime_name(Serializer::json) &&
+         message.body.starts_with('[') && message.body.ends_with(kNoEmbed);
+}
+
+BodyFormat format_of(const TaskMessage& message, JsonTypes json_types) noexcept {
+  return {serializer_from_name(message.content_type).value_or(Serializer::json),
+          compression_from_name(message.compression).value_or(Compression::none), json_types};
+}
+
+Result<std::string> encode_value(const Value& value, Serializer serializer, JsonTypes json_types) {
+  if (serializer == Serializer::msgpack) return encode_msgpack(value);
+  std::string out;
+  if (auto ok = append_json(out, value, json_types); !ok) return tl::unexpected(std::move(ok.error()));
+  return out;
+}
+
+Result<Value> decode_value(std::string_view bytes, Serializer serializer, const DecodeLimits& limits) {
+  return serializer == Serializer::msgpack ? decode_msgpack(bytes, limits) : parse_json(bytes, limits);
+}
+
+}  // namespace lovage::wire
