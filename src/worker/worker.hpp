@@ -16,9 +16,9 @@ struct WorkerOptions {
   std::string hostname;             // -n, expanded: "celery@host"; empty: the default
   std::vector<std::string> queues;  // -Q; empty: task_queues, or the default queue
   std::vector<std::string> exclude_queues;
-  bool fair = false;                // -O fair: never more in a slot than what runs
-  bool purge = false;               // --purge: empties the queues first
-  bool quiet = false;               // -q: no banner
+  bool fair = false;   // -O fair: never more in a slot than what runs
+  bool purge = false;  // --purge: empties the queues first
+  bool quiet = false;  // -q: no banner
   log::Level loglevel = log::Level::warning;
   // The arguments that make this same program a fork server for this app ("-A ./libshop.so", ...);
   // the pool adds its internal flag.

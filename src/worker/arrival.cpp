@@ -1,0 +1,114 @@
+#include "worker/arrival.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "worker/exceptions.hpp"
+#include "worker/successors.hpp"
+
+namespace lovage::worker {
+namespace {
+
+Object fields_of(const wire::TaskMessage& message) {
+  return {{"id", Value(message.id)}, {"name", Value(message.display_name())}};
+}
+
+std::string label(const Job& job) {
+  return fmt::format("{}[{}]", job.name(), job.id());
+}
+
+Decided refuse(Token token, const SettlementRules& rules, const wire::BadMessage& bad, Timestamp now) {
+  return {.settlement = rules.unreadable(token, bad, now),
+          .line = {.level = log::Level::critical,
+                   .text = fmt::format("Can't decode message body: {} ({}) [id:{} task:{}]: moved to the dead letters",
+                                       bad.detail, bad.reason, bad.id.empty() ? "unknown" : bad.id,
+                                       bad.task.empty() ? "unknown" : bad.task),
+                   .fields = {{"id", Value(bad.id)}, {"name", Value(bad.task)}, {"reason", Value(bad.reason)}}}};
+}
+
+Decided settle(broker::Settlement settlement, log::Level level, std::string text, const Job& job) {
+  return {.settlement = std::move(settlement),
+          .line = {.level = level, .text = std::move(text), .fields = fields_of(job.message)}};
+}
+
+Decided wait_for_a_worker(const Job& job, const SettlementRules& rules, Timestamp now) {
+  broker::Settlement settlement = rules.unknown_task(job, now);
+  const bool dead = settlement.disposal == broker::Disposal::dead_letter;
+  // Once per message, not once per round of waiting.
+  const auto level = dead                                    ? log::Level::error
+                     : job.marks.waited_unknown.count() == 0 ? log::Level::warning
+                                                             : log::Level::debug;
+  std::string text = fmt::format("Received unregistered task of type '{}' [{}]: {}", job.message.task, job.id(),
+                                 dead ? "moved to the dead letters" : "it waits for a worker that knows it");
+  return settle(std::move(settlement), level, std::move(text), job);
+}
+
+// The content type is looked at without decoding the body: the pool does that where the task runs.
+std::optional<wire::BadMessage> refused_content(const wire::TaskMessage& message, const Facts& facts) {
+  const auto& accepted = facts.accept_content;
+  if (std::find(accepted.begin(), accepted.end(), message.content_type) != accepted.end()) return std::nullopt;
+  return wire::BadMessage{
+      .reason = "refused-content-type",
+      .detail = fmt::format("Refusing to deserialize disabled content of type {}", message.content_type),
+      .id = message.id,
+      .task = message.task};
+}
+
+}  // namespace
+
+Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRules& rules, Timestamp now,
+               const std::function<bool(const std::string&)>& is_revoked) {
+  const wire::DecodeLimits limits{.max_bytes = facts.config().task_message_max_bytes};
+  auto message = wire::decode_envelope(delivery.bytes, limits);
+  if (!message) return refuse(delivery.token, rules, message.error(), now);
+  if (auto bad = refused_content(*message, facts)) return refuse(delivery.token, rules, *bad, now);
+
+  Job job;
+  job.token = delivery.token;
+  job.queue = std::move(delivery.queue);
+  job.marks = {.suspect = delivery.suspect, .strikes = delivery.strikes, .waited_unknown = delivery.waited_unknown};
+  job.bytes = delivery.bytes.size();
+  job.message = std::move(*message);
+  if (!wire::has_no_embed(job.message)) {
+    auto body = wire::decode_body(job.message, facts.accept_content, limits);
+    if (!body) {
+      wire::BadMessage bad = body.error();
+      bad.id = job.id();
+      bad.task = job.message.task;
+      return refuse(job.token, rules, bad, now);
+    }
+    const wire::Embed& embed = body->embed;
+    if (embed.callbacks || embed.errbacks || embed.chain || embed.chord)
+      job.embed = std::make_shared<const wire::Embed>(std::move(body->embed));
+  }
+  const app::TaskDefinition* const task = facts.registry().find(job.message.task);
+  job.rules = rules_for(job.message, task, facts);
+
+  if (is_revoked && is_revoked(job.id()))
+    return settle(rules.revoked(job, "revoked", now), log::Level::info,
+                  fmt::format("Discarding revoked task: {}", label(job)), job);
+  if (job.message.expires && job.message.expires->at < now)
+    return settle(rules.revoked(job, "expired", now), log::Level::info,
+                  fmt::format("Discarding expired task: {}", label(job)), job);
+  if (task == nullptr) return wait_for_a_worker(job, rules, now);
+  if (job.embed && (job.embed->chord || needs_chord(*job.embed))) {
+    const std::string text = "This worker cannot run parts of chords: chords are not supported yet.";
+    return settle(rules.dead(job, "chord-not-supported", text,
+                             {.type = "NotImplementedError", .module = "builtins", .arguments = {Value(text)}}, now),
+                  log::Level::error, fmt::format("Task {} moved to the dead letters: {}", label(job), text), job);
+  }
+  if (job.message.eta && job.message.eta->at > now)
+    return settle(rules.not_due(job, now), log::Level::info,
+                  fmt::format("Task {} received: eta {}", label(job), job.message.eta->text), job);
+  if (job.marks.strikes >= facts.config().task_max_strikes)
+    return settle(rules.poison(job, fmt::format("{} runs of it were never settled", job.marks.strikes), now),
+                  log::Level::error,
+                  fmt::format("Task {} moved to the dead letters: {} runs of it were never settled", label(job),
+                              job.marks.strikes),
+                  job);
+  return Accepted{.job = std::move(job), .envelope = std::move(delivery.bytes)};
+}
+
+}  // namespace lovage::worker

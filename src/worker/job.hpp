@@ -1,0 +1,35 @@
+// A message that this worker holds and may run: what its end needs to know of it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/clock.hpp"
+#include "broker/consumer.hpp"
+#include "broker/settlement.hpp"
+#include "execution/request.hpp"
+#include "wire/body.hpp"
+#include "wire/task_message.hpp"
+#include "worker/facts.hpp"
+
+namespace lovage::worker {
+
+struct Job {
+  Token token{};
+  std::string queue;
+  broker::Marks marks;
+  std::size_t bytes = 0;  // of the envelope
+  wire::TaskMessage message;
+  std::shared_ptr<const wire::Embed> embed;  // nullptr: no callbacks, errbacks, chain or chord
+  TaskRules rules;
+  bool started = false;       // the pool said so
+  bool acknowledged = false;  // early acknowledgement: the message has left the broker already
+  [[nodiscard]] const std::string& id() const noexcept { return message.id; }
+  [[nodiscard]] const std::string& name() const noexcept { return message.display_name(); }
+  // A protocol 1 message carries no root: its own id is meant.
+  [[nodiscard]] const std::string& root_id() const noexcept {
+    return message.root_id.empty() ? message.id : message.root_id;
+  }
+};
+
+}  // namespace lovage::worker

@@ -1,0 +1,26 @@
+// Places where a fault test lets the process die: LOVAGE_KILL_POINT=<name>[:n] raises SIGKILL at the n-th
+// passing of the place. Compiled in with the CMake option LOVAGE_KILL_POINTS; not armed, it costs a branch.
+#pragma once
+
+#include <string_view>
+
+namespace lovage::worker {
+
+enum class KillPoint { after_reserve, before_run, after_run, before_settle, after_settle };
+
+std::string_view name_of(KillPoint point) noexcept;
+
+#ifdef LOVAGE_KILL_POINTS
+namespace detail {
+extern const bool kill_point_armed;
+void pass_kill_point(KillPoint point) noexcept;
+}  // namespace detail
+inline void pass(KillPoint point) noexcept {
+  if (detail::kill_point_armed) [[unlikely]]
+    detail::pass_kill_point(point);
+}
+#else
+inline void pass(KillPoint /*point*/) noexcept {}
+#endif
+
+}  // namespace lovage::worker

@@ -1,0 +1,55 @@
+// Stores results and sends messages outside the broker's fenced step, on a thread of its own: for a backend
+// that is another engine than the broker, and for messages that were acknowledged early.
+#pragma once
+
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "backend/backend.hpp"
+#include "base/unique_function.hpp"
+#include "broker/broker.hpp"
+#include "broker/settlement.hpp"
+
+namespace lovage::worker {
+
+class Outbox {
+ public:
+  struct Item {
+    std::vector<broker::StoreResult> results;  // stored first
+    std::vector<wire::TaskMessage> sends;      // then sent
+    UniqueFunction<void()> done;               // then called, through `post`
+  };
+  using Post = std::function<void(UniqueFunction<void()>)>;
+
+  // `backend` may be nullptr when no item has results. `post` hands a function to the loop thread.
+  Outbox(broker::Broker& broker, backend::Backend* backend, Post post);
+  // Gives up what is not done yet (the broker still holds its messages) after the call at hand.
+  ~Outbox();
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
+
+  // Any thread. The caller bounds how many items are under way. Items are carried out in their order.
+  void push(Item item);
+
+ private:
+  void run();
+  bool carry_out(std::vector<Item>& batch);  // false: stopped meanwhile
+  // Calls `attempt` with what is left until it leaves nothing, with back-off; false: stopped meanwhile.
+  template <class T, class Attempt>
+  bool until_done(std::vector<T> left, Attempt attempt, const char* what);
+  bool stopped_after(std::chrono::milliseconds pause);
+
+  broker::Broker& broker_;
+  backend::Backend* const backend_;
+  const Post post_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<Item> items_;  // guarded by mutex_
+  bool stopping_ = false;    // guarded by mutex_
+  std::thread thread_;       // last: starts when everything else is there
+};
+
+}  // namespace lovage::worker

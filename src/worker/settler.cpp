@@ -1,0 +1,21 @@
+#include "worker/settler.hpp"
+
+#include <utility>
+
+namespace lovage::worker {
+
+void OrderedSettler::settle(broker::Settlement settlement) {
+  if (settlement.results.empty() && settlement.sends.empty()) return consumer_.settle(std::move(settlement));
+  Outbox::Item item{
+      .results = std::exchange(settlement.results, {}), .sends = std::exchange(settlement.sends, {}), .done = {}};
+  item.done = [this, alive = std::weak_ptr<bool>(alive_), rest = std::move(settlement)]() mutable {
+    if (!alive.expired()) consumer_.settle(std::move(rest));
+  };
+  outbox_.push(std::move(item));
+}
+
+void OrderedSettler::store_state(Token /*token*/, broker::StoreResult result) {
+  outbox_.push({.results = {std::move(result)}, .sends = {}, .done = {}});
+}
+
+}  // namespace lovage::worker

@@ -1,0 +1,98 @@
+#include "worker/startup.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/logging.hpp"
+
+namespace lovage::worker {
+
+Startup::Startup(Plan plan, Done done) : plan_(std::move(plan)), done_(std::move(done)), thread_([this] { run(); }) {}
+
+Startup::~Startup() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void Startup::run() {
+  done_(reach_all() ? std::optional(ready_) : std::nullopt);
+}
+
+bool Startup::reach_all() {
+  const std::string url = plan_.broker.display_url();
+  if (!reach(url, [this] { return check_broker(); })) return false;
+  if (!reach(url, [this] { return prepare_queues(); })) return false;
+  if (plan_.backend == nullptr) return true;
+  const std::string results = plan_.backend->display_url();
+  if (!reach(results, [this] { return plan_.backend->check(Deadline::after(plan_.timeout)); })) return false;
+  return reach(results, [this]() -> Result<void> {
+    auto same = same_engine();
+    if (!same) return tl::unexpected(same.error());
+    ready_.one_engine = *same;
+    return {};
+  });
+}
+
+bool Startup::reach(const std::string& url, const std::function<Result<void>()>& attempt) {
+  for (int tries = 1;; ++tries) {
+    const auto outcome = attempt();
+    if (outcome) return true;
+    const std::string what = fmt::format("consumer: Cannot connect to {}: {}.", url, outcome.error().message);
+    const bool last = plan_.max_retries > 0 && tries > plan_.max_retries;
+    if (!plan_.retry || last || !is_retryable(outcome.error().code)) {
+      log::critical(what);
+      return false;
+    }
+    const std::chrono::seconds delay(std::min(2 * tries, 32));
+    const std::string of = plan_.max_retries > 0 ? fmt::format("/{}", plan_.max_retries) : std::string();
+    log::error(fmt::format("{} Trying again in {}.00 seconds... ({}{})", what, delay.count(), tries, of));
+    if (!pause(delay)) return false;
+  }
+}
+
+bool Startup::pause(std::chrono::seconds length) {
+  std::unique_lock lock(mutex_);
+  return !wake_.wait_for(lock, length, [this] { return stopping_; });
+}
+
+Result<void> Startup::check_broker() {
+  const auto warnings = plan_.broker.check(Deadline::after(plan_.timeout));
+  if (!warnings) return tl::unexpected(warnings.error());
+  for (const auto& warning : *warnings) log::warning(warning);
+  return {};
+}
+
+Result<void> Startup::prepare_queues() {
+  if (auto declared = plan_.broker.declare(plan_.queues, Deadline::after(plan_.timeout)); !declared) return declared;
+  if (!plan_.purge) return {};
+  std::uint64_t erased = 0;
+  for (const auto& queue : plan_.queues) {
+    const auto purged = plan_.broker.purge(queue.name, Deadline::after(plan_.timeout));
+    if (!purged) return tl::unexpected(purged.error());
+    erased += *purged;
+  }
+  log::info(fmt::format("purge: Erased {} message{} from the queue{}.", erased, erased == 1 ? "" : "s",
+                        plan_.queues.size() == 1 ? "" : "s"));
+  return {};
+}
+
+Result<bool> Startup::same_engine() {
+  const auto broker = plan_.broker.identity(Deadline::after(plan_.timeout));
+  if (!broker) return tl::unexpected(broker.error());
+  const auto backend = plan_.backend->identity(Deadline::after(plan_.timeout));
+  if (!backend) return tl::unexpected(backend.error());
+  if (*broker == *backend) return true;
+  log::warning(
+      fmt::format("results ({}) and messages ({}) are in two engines: a worker that dies between storing a result and "
+                  "acknowledging its message leaves a task that runs again, and whose callbacks are sent again",
+                  plan_.backend->display_url(), plan_.broker.display_url()));
+  return false;
+}
+
+}  // namespace lovage::worker

@@ -1,0 +1,158 @@
+// A consumer, a pool and a broker that only write down what they are asked.
+#pragma once
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "backend/backend.hpp"
+#include "broker/broker.hpp"
+#include "broker/consumer.hpp"
+#include "execution/pool.hpp"
+
+namespace lovage::worker::testing {
+
+struct FakeConsumer final : broker::Consumer {
+  IncarnationId id{"fake"};
+  std::vector<std::pair<std::size_t, std::size_t>> credits;
+  std::vector<broker::Settlement> settled;
+  std::vector<std::pair<Token, broker::StoreResult>> states;
+  std::vector<Token> records;
+
+  [[nodiscard]] const IncarnationId& incarnation() const noexcept override { return id; }
+  void start(broker::ConsumerEvents& /*events*/) override {}
+  void set_credit(std::size_t messages, std::size_t bytes) override { credits.emplace_back(messages, bytes); }
+  void settle(broker::Settlement settlement) override { settled.push_back(std::move(settlement)); }
+  void store_state(Token token, broker::StoreResult result) override { states.emplace_back(token, std::move(result)); }
+  void record_start(Token token) override { records.push_back(token); }
+  void stop_reserving(UniqueFunction<void()> done) override { done(); }
+  void close(UniqueFunction<void()> done) override { done(); }
+  void add_queue(wire::QueueDeclaration /*queue*/) override {}
+  void cancel_queue(const std::string& /*queue*/) override {}
+};
+
+struct FakePool final : execution::Pool {
+  std::size_t slot_count = 2;
+  std::size_t wanted = 2;
+  std::vector<execution::Request> submitted;
+  int given_back = 0;
+  int killed = 0;
+
+  void start(execution::PoolEvents& /*events*/, UniqueFunction<void()> ready) override { ready(); }
+  [[nodiscard]] std::size_t slots() const noexcept override { return slot_count; }
+  [[nodiscard]] std::size_t appetite() const noexcept override { return wanted; }
+  void submit(execution::Request request) override { submitted.push_back(std::move(request)); }
+  void give_back() override { ++given_back; }
+  void terminate(execution::JobId /*job*/, int /*signal*/) override {}
+  void kill_all() override { ++killed; }
+  void stop(UniqueFunction<void()> done) override { done(); }
+  [[nodiscard]] std::vector<int> pids() const override { return {}; }
+  [[nodiscard]] std::string name() const override { return "fake"; }
+};
+
+// What the fake broker and backend were asked to do, in one order; may be told to fail.
+class Journal {
+ public:
+  // The next `times` calls with items fail with this code.
+  void fail_next(int times, Errc code) {
+    const std::lock_guard lock(mutex_);
+    failures_ = times;
+    code_ = code;
+  }
+  // "store <id> <STATE>" and "send <id>", once there are `count` of them (or ten seconds have passed).
+  std::vector<std::string> lines(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, std::chrono::seconds(10), [&] { return lines_.size() >= count; });
+    return lines_;
+  }
+  template <class Items, class Describe>
+  std::vector<Result<void>> write(const Items& items, Describe describe) {
+    const std::lock_guard lock(mutex_);
+    std::vector<Result<void>> outcomes;
+    const bool fails = failures_ > 0 && !items.empty();
+    if (fails) --failures_;
+    for (const auto& item : items) {
+      if (fails) {
+        outcomes.push_back(fail(code_, "told to fail"));
+      } else {
+        lines_.push_back(describe(item));
+        outcomes.emplace_back();
+      }
+    }
+    changed_.notify_all();
+    return outcomes;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> lines_;  // guarded by mutex_
+  int failures_ = 0;                // guarded by mutex_
+  Errc code_ = Errc::unavailable;   // guarded by mutex_
+};
+
+struct FakeBroker final : broker::Broker {
+  explicit FakeBroker(Journal& to) : journal(to) {}
+  Journal& journal;
+
+  std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages, Deadline /*deadline*/) override {
+    return journal.write(messages, [](const auto& message) { return "send " + message.id; });
+  }
+  Result<void> declare(std::span<const wire::QueueDeclaration> /*queues*/, Deadline /*deadline*/) override {
+    return {};
+  }
+  Result<std::vector<std::string>> check(Deadline /*deadline*/) override { return std::vector<std::string>{}; }
+  broker::ConsumerPair make_consumer(net::Loop& /*loop*/, broker::ConsumerOptions /*options*/) override { return {}; }
+  Result<std::vector<broker::QueueInfo>> queues(std::span<const std::string> /*names*/,
+                                                Deadline /*deadline*/) override {
+    return std::vector<broker::QueueInfo>{};
+  }
+  Result<std::uint64_t> purge(const std::string& /*queue*/, Deadline /*deadline*/) override { return 0U; }
+  Result<std::vector<broker::WorkerInfo>> workers(Deadline /*deadline*/) override {
+    return std::vector<broker::WorkerInfo>{};
+  }
+  Result<std::vector<broker::DeadLetterEntry>> dead_letters(std::size_t /*limit*/, Deadline /*deadline*/) override {
+    return std::vector<broker::DeadLetterEntry>{};
+  }
+  Result<std::optional<broker::DeadLetterEntry>> dead_letter(const std::string& /*key*/,
+                                                             Deadline /*deadline*/) override {
+    return std::nullopt;
+  }
+  Result<void> retry_dead_letter(const std::string& /*key*/, const wire::TaskMessage& /*message*/,
+                                 Deadline /*deadline*/) override {
+    return {};
+  }
+  Result<std::uint64_t> purge_dead_letters(std::optional<std::string> /*key*/, Deadline /*deadline*/) override {
+    return 0U;
+  }
+  Result<std::string> identity(Deadline /*deadline*/) override { return "fake"; }
+  [[nodiscard]] std::string display_url() const override { return "fake://"; }
+};
+
+struct FakeBackend final : backend::Backend {
+  explicit FakeBackend(Journal& to) : journal(to) {}
+  Journal& journal;
+
+  std::vector<Result<void>> store(std::span<const broker::StoreResult> results, Deadline /*deadline*/) override {
+    return journal.write(results, [](const auto& result) { return "store " + result.task_id + " " + result.state; });
+  }
+  Result<std::optional<std::string>> get(const std::string& /*task_id*/, Deadline /*deadline*/) override {
+    return std::nullopt;
+  }
+  Result<std::vector<std::optional<std::string>>> get_many(std::span<const std::string> ids,
+                                                           Deadline /*deadline*/) override {
+    return std::vector<std::optional<std::string>>(ids.size());
+  }
+  Result<std::optional<std::string>> wait(const std::string& /*task_id*/, Deadline /*deadline*/) override {
+    return std::nullopt;
+  }
+  Result<void> forget(const std::string& /*task_id*/, Deadline /*deadline*/) override { return {}; }
+  Result<void> check(Deadline /*deadline*/) override { return {}; }
+  Result<std::string> identity(Deadline /*deadline*/) override { return "fake"; }
+  [[nodiscard]] std::string display_url() const override { return "fake://"; }
+};
+
+}  // namespace lovage::worker::testing
