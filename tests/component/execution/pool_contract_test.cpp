@@ -1,0 +1,162 @@
+// What every pool does alike.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <lovage/error.hpp>
+
+#include "execution/pool_harness.hpp"
+
+namespace lovage::execution {
+namespace {
+
+using Kind = Outcome::Kind;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+
+class PoolContract : public testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override { harness.start(); }
+  void TearDown() override {
+    harness.stop();
+    EXPECT_THAT(harness.doubled, IsEmpty());
+  }
+  PoolHarness harness{{.pool = GetParam()}};
+};
+
+INSTANTIATE_TEST_SUITE_P(Pools, PoolContract, testing::Values("prefork", "threads", "solo"),
+                         [](const auto& param) { return std::string(param.param); });
+
+TEST_P(PoolContract, ReturnsResults) {
+  const JobId job = harness.submit("add", {Value(2), Value(3)});
+  const Outcome& outcome = harness.outcome_of(job);
+  EXPECT_EQ(outcome.kind, Kind::success);
+  EXPECT_EQ(outcome.result_json, "5");
+  EXPECT_GT(outcome.pid, 0);
+  EXPECT_FALSE(outcome.process_name.empty());
+  EXPECT_EQ(harness.started.at(job), outcome.pid);
+}
+
+TEST_P(PoolContract, GivesTheTaskItsRequest) {
+  const Outcome& outcome =
+      harness.outcome_of(harness.submit("request", {}, [](Request& request) { request.message.retries = 4; }));
+  EXPECT_EQ(outcome.result_json, R"({"id": "id-1", "retries": 4, "hostname": "celery@test"})");
+}
+
+TEST_P(PoolContract, ReportsExceptions) {
+  const Outcome& outcome = harness.outcome_of(harness.submit("throw", {Value("boom \xc3\xa9")}));
+  EXPECT_EQ(outcome.kind, Kind::failure);
+  EXPECT_THAT(outcome.exception.arguments, ElementsAre(Value("boom \xc3\xa9")));
+  EXPECT_THAT(outcome.traceback, HasSubstr("Traceback"));
+}
+
+TEST_P(PoolContract, FailsTasksWhoseResultCannotBeEncoded) {
+  const Outcome& outcome = harness.outcome_of(harness.submit("not_utf8"));
+  EXPECT_EQ(outcome.kind, Kind::failure);
+  EXPECT_EQ(outcome.exception.type, "EncodeError");
+  EXPECT_EQ(outcome.exception.module, "kombu.exceptions");
+}
+
+TEST_P(PoolContract, FailsUnknownTasks) {
+  const Outcome& outcome = harness.outcome_of(harness.submit("no.such.task"));
+  EXPECT_EQ(outcome.kind, Kind::failure);
+  EXPECT_EQ(outcome.exception.type, "NotRegistered");
+}
+
+TEST_P(PoolContract, TellsBodiesThatCannotBeRead) {
+  const Outcome& outcome =
+      harness.outcome_of(harness.submit("noop", {}, [](Request& request) { request.message.body = "[1, {"; }));
+  EXPECT_EQ(outcome.kind, Kind::malformed);
+  EXPECT_FALSE(outcome.reason.empty());
+}
+
+TEST_P(PoolContract, RefusesContentTypesThatAreNotAccepted) {
+  const Outcome& outcome = harness.outcome_of(harness.submit(
+      "noop", {}, [](Request& request) { request.message.content_type = "application/x-python-serialize"; }));
+  EXPECT_EQ(outcome.kind, Kind::malformed);
+  EXPECT_EQ(outcome.reason, "refused-content-type");
+}
+
+TEST_P(PoolContract, PassesCustomStatesOn) {
+  const JobId job = harness.submit("progress");
+  EXPECT_EQ(harness.outcome_of(job).kind, Kind::success);
+  EXPECT_THAT(harness.states[job], ElementsAre(Pair("PROGRESS", R"({"done": 10})")));
+}
+
+TEST_P(PoolContract, StoresNoStatesForIgnoredResults) {
+  const JobId job = harness.submit("progress", {}, [](Request& request) { request.message.ignore_result = true; });
+  EXPECT_EQ(harness.outcome_of(job).kind, Kind::success);
+  EXPECT_THAT(harness.states, IsEmpty());
+}
+
+TEST_P(PoolContract, PassesRetriesOn) {
+  const Outcome& outcome = harness.outcome_of(harness.submit("retry"));
+  ASSERT_EQ(outcome.kind, Kind::retry);
+  EXPECT_EQ(outcome.retry.countdown, std::chrono::seconds(7));
+  EXPECT_EQ(outcome.retry.args, (Array{Value(1), Value("x")}));
+  EXPECT_EQ(outcome.retry.queue, "slow");
+}
+
+TEST_P(PoolContract, PassesIgnoreAndRejectOn) {
+  EXPECT_EQ(harness.outcome_of(harness.submit("ignore")).kind, Kind::ignored);
+  const Outcome& rejected = harness.outcome_of(harness.submit("reject"));
+  EXPECT_EQ(rejected.kind, Kind::rejected);
+  EXPECT_EQ(rejected.reason, "not mine");
+  EXPECT_TRUE(rejected.requeue);
+}
+
+TEST_P(PoolContract, ThrowsInTasksThatCheckTheirSoftLimit) {
+  const JobId job = harness.submit("until_soft_limit", {},
+                                   [](Request& request) { request.soft_time_limit = std::chrono::milliseconds(50); });
+  const Outcome& outcome = harness.outcome_of(job);
+  EXPECT_EQ(outcome.kind, Kind::failure);
+  EXPECT_EQ(outcome.exception.type, "SoftTimeLimitExceeded");
+  EXPECT_GE(outcome.runtime, std::chrono::milliseconds(50));
+}
+
+TEST_P(PoolContract, RunsManyEachOnce) {
+  for (int i = 0; i < 3'000; ++i) harness.submit("add", {Value(i), Value(1)});
+  harness.wait_for_all();
+  for (JobId job = 1; job <= 3'000; ++job) {
+    ASSERT_EQ(harness.outcomes[job].kind, Kind::success);
+    ASSERT_EQ(harness.outcomes[job].result_json, std::to_string(job));
+  }
+}
+
+TEST_P(PoolContract, GivesBackWhatHasNotStarted) {
+  for (int i = 0; i < 50; ++i) harness.submit("burn", {Value(200'000)});
+  harness.pool->give_back();
+  harness.wait_for_all();
+  const auto not_started = std::count_if(harness.outcomes.begin(), harness.outcomes.end(),
+                                         [](const auto& entry) { return entry.second.kind == Kind::not_started; });
+  EXPECT_GE(not_started, 48);
+}
+
+TEST_P(PoolContract, LooksAheadForShortTasksAlone) {
+  EXPECT_GE(harness.pool->appetite(), harness.pool->slots());
+  const std::size_t slots = harness.pool->slots();
+  if (GetParam() == std::string("solo")) return;  // never does
+  for (int i = 0; i < 500; ++i) harness.submit("noop");
+  harness.wait_for_all();
+  EXPECT_GT(harness.pool->appetite(), slots + 16);
+  harness.outcome_of(harness.submit("burn", {Value(30'000)}));
+  EXPECT_EQ(harness.pool->appetite(), slots);
+}
+
+TEST(MakePool, NamesTheNearestKnownPool) {
+  app::Registry registry;
+  const Config config;
+  net::Loop loop;
+  try {
+    make_pool("thread", {.registry = registry, .config = config, .loop = loop});
+    FAIL();
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("threads"));
+  }
+  EXPECT_TRUE(runs_in_other_processes("prefork"));
+  EXPECT_FALSE(runs_in_other_processes("threads"));
+}
+
+}  // namespace
+}  // namespace lovage::execution
