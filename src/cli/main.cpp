@@ -1,1 +1,5 @@
-int main() { return 0; }
+#include "cli/cli.hpp"
+
+int main(int argc, char** argv) {
+  return lovage::cli::run(nullptr, argc, argv);
+}

@@ -1,0 +1,42 @@
+// A command of the program: one entry of the table, one file each.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string_view>
+
+#include "cli/exit_code.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace lovage::cli {
+
+class Session;
+
+// Carries the parsed command out and returns the exit code. Throws lovage::Error.
+using Run = std::function<int(Session&)>;
+
+struct Command {
+  std::string_view name;
+  std::string_view summary;
+  // Adds the command's options and arguments to its parser, and returns what runs it afterwards.
+  Run (*declare)(CLI::App& parser);
+  // The exit code when the broker or backend cannot be reached: Celery's differ by command.
+  int unreachable;
+};
+
+// In the order of the help text.
+std::span<const Command> commands();
+
+Run declare_worker(CLI::App& parser);
+Run declare_call(CLI::App& parser);
+Run declare_result(CLI::App& parser);
+Run declare_purge(CLI::App& parser);
+Run declare_list(CLI::App& parser);
+Run declare_status(CLI::App& parser);
+Run declare_report(CLI::App& parser);
+Run declare_dlq(CLI::App& parser);
+
+}  // namespace lovage::cli

@@ -1,0 +1,12 @@
+// The exit codes that scripts can rely on, Celery's own.
+#pragma once
+
+namespace lovage::cli {
+
+inline constexpr int kOk = 0;
+inline constexpr int kFailure = 1;        // the command ran and the answer is no: a failed task, "Aborted!"
+inline constexpr int kUsage = 2;          // an unknown command, option, setting or value
+inline constexpr int kUnavailable = 69;   // EX_UNAVAILABLE: no server, or nobody answered
+inline constexpr int kCannotCreate = 73;  // EX_CANTCREAT: the pid file
+
+}  // namespace lovage::cli

@@ -1,0 +1,76 @@
+#include "cli/session.hpp"
+
+#include <chrono>
+#include <filesystem>
+
+#include <lovage/app.hpp>
+#include <lovage/error.hpp>
+
+#include "app/settings.hpp"
+#include "cli/app_target.hpp"
+
+namespace lovage::cli {
+
+Session::Session(Globals globals, App* own, std::string command)
+    : globals_(std::move(globals)), command_(std::move(command)), app_(own) {}
+
+Session::~Session() = default;
+
+void Session::load() {
+  if (app_ == nullptr && !globals_.app.empty()) {
+    app_ = &load_app(find_app(globals_.app, std::filesystem::current_path(), command_).path);
+  } else if (app_ == nullptr) {
+    made_ = std::make_unique<App>("lovage");
+    app_ = made_.get();
+  }
+  app_->core().check_config();
+  if (!globals_.config.empty()) app_->config_from_file(globals_.config);
+  if (!globals_.broker.empty()) app_->set("broker_url", globals_.broker);
+  if (!globals_.result_backend.empty()) app_->set("result_backend", globals_.result_backend);
+  loaded_ = true;
+}
+
+App& Session::app() {
+  if (!loaded_) load();
+  return *app_;
+}
+
+app::Core& Session::core() {
+  return app().core();
+}
+
+void Session::apply(const Override& setting) {
+  Config& config = core().config();
+  if (setting.typed) {
+    app::apply_setting(config, setting.setting, setting.value);
+  } else {
+    app::apply_setting_text(config, setting.setting, *setting.value.if_string());
+  }
+}
+
+broker::Broker& Session::broker() {
+  broker::Broker& broker = core().broker();
+  const auto timeout = core().config().broker_connection_timeout;
+  if (const auto reached = broker.check(Deadline::after(timeout)); !reached) {
+    raise({reached.error().code, "cannot use the broker " + broker.display_url() + ": " + reached.error().message});
+  }
+  return broker;
+}
+
+backend::Backend& Session::backend() {
+  backend::Backend* const backend = core().backend();
+  if (backend == nullptr) throw ConfigError("there is no result backend: result_backend is 'disabled://'");
+  const auto timeout = core().config().broker_connection_timeout;
+  if (const auto reached = backend->check(Deadline::after(timeout)); !reached) {
+    raise({reached.error().code,
+           "cannot use the result backend " + backend->display_url() + ": " + reached.error().message});
+  }
+  return *backend;
+}
+
+Deadline management_deadline() {
+  constexpr std::chrono::seconds kLimit{60};
+  return Deadline::after(kLimit);
+}
+
+}  // namespace lovage::cli

@@ -1,0 +1,68 @@
+// docs/settings.md is written from the table of settings. After a change to the table:
+//   LOVAGE_WRITE_DOCS=1 build/bin/cli_unit_test --gtest_filter='SettingsDoc.*'
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "app/settings.hpp"
+
+namespace lovage::cli {
+namespace {
+
+constexpr const char* kIntroduction = R"(# Settings
+
+Names and meanings are Celery's, where Celery has the setting. They come from four places; later ones win:
+
+1. a TOML file, its top-level keys settings: `app.config_from_file("shop.toml")`, or `lovage --config shop.toml`
+2. the environment: `CELERY_BROKER_URL`, `CELERY_RESULT_BACKEND`, and `LOVAGE_<SETTING>` for every setting
+   (`LOVAGE_TASK_ACKS_LATE=false`)
+3. code: `app.config().task_acks_late = false`
+4. the command line: `-b`, `--result-backend`, `--config`, the worker's options, and `lovage worker -- task_acks_late=0`
+
+Durations are numbers of seconds. An unknown name, or a value of the wrong type, is an error that names the nearest
+known one. `lovage report` prints what differs from the defaults, passwords hidden.
+
+| Setting | Type | Default | Meaning |
+|---|---|---|---|
+)";
+
+std::string_view type_name(app::SettingType type) {
+  switch (type) {
+    case app::SettingType::text:
+      return "text";
+    case app::SettingType::boolean:
+      return "true or false";
+    case app::SettingType::integer:
+      return "number";
+    case app::SettingType::duration:
+      return "seconds";
+    case app::SettingType::list:
+      return "list";
+    case app::SettingType::table:
+      return "table";
+  }
+  return "";
+}
+
+std::string generated() {
+  const Config defaults;
+  std::string out = kIntroduction;
+  for (const auto& setting : app::settings()) {
+    out += "| `" + std::string(setting.name) + "` | " + std::string(type_name(setting.type)) + " | `" +
+           to_json(setting.read(defaults)) + "` | " + std::string(setting.help) + " |\n";
+  }
+  return out;
+}
+
+TEST(SettingsDoc, IsWhatTheTableSays) {
+  const std::string path = LOVAGE_SOURCE_DIR "/docs/settings.md";
+  if (std::getenv("LOVAGE_WRITE_DOCS") != nullptr) std::ofstream(path) << generated();
+  std::ostringstream stored;
+  stored << std::ifstream(path).rdbuf();
+  EXPECT_EQ(stored.str(), generated()) << "see the top of this test";
+}
+
+}  // namespace
+}  // namespace lovage::cli
