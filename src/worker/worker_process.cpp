@@ -13,6 +13,7 @@
 #include <lovage/error.hpp>
 
 #include "base/logging.hpp"
+#include "base/notify.hpp"
 #include "execution/make_pool.hpp"
 #include "worker/banner.hpp"
 #include "worker/node_name.hpp"
@@ -187,7 +188,9 @@ void WorkerProcess::on_connected() {
           });
         });
   }
-  if (!std::exchange(ready_said_, true)) log::info(fmt::format("{} ready.", facts_.node_name));
+  if (std::exchange(ready_said_, true)) return;
+  log::info(fmt::format("{} ready.", facts_.node_name));
+  notify_service_manager("READY=1");
 }
 
 void WorkerProcess::on_disconnected(const Failure& why, std::chrono::milliseconds retry_in) {
