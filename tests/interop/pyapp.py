@@ -1,0 +1,92 @@
+"""The interop tests' tasks in Python: the same names and behaviour as in interop_app.cpp.
+
+Environment: INTEROP_BROKER, INTEROP_BACKEND.
+"""
+
+import os
+import time
+
+from celery import Celery
+
+app = Celery("interop", broker=os.environ["INTEROP_BROKER"], backend=os.environ["INTEROP_BACKEND"])
+app.conf.update(
+    accept_content=["json", "msgpack"],
+    result_accept_content=["json", "msgpack"],
+    broker_connection_retry_on_startup=True,
+    worker_prefetch_multiplier=1,
+    task_default_queue="interop",
+)
+
+
+def append_line(path, text):
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(text + "\n")
+
+
+@app.task(name="interop.add")
+def add(x, y):
+    return x + y
+
+
+@app.task(name="interop.echo")
+def echo(value):
+    return value
+
+
+@app.task(name="interop.type_name")
+def type_name(value):
+    return type(value).__name__
+
+
+@app.task(name="interop.fail")
+def fail(message):
+    raise ValueError(message)
+
+
+@app.task(name="interop.flaky", bind=True, max_retries=5)
+def flaky(self, times):
+    if self.request.retries < times:
+        raise self.retry(countdown=0.2)
+    return self.request.retries
+
+
+@app.task(name="interop.exhausted", bind=True, max_retries=1)
+def exhausted(self):
+    raise self.retry(countdown=0.1, exc=ValueError("still broken"))
+
+
+@app.task(name="interop.progress", bind=True)
+def progress(self, path):
+    self.update_state(state="PROGRESS", meta={"done": 5, "total": 10})
+    deadline = time.monotonic() + 20
+    while not os.path.exists(path) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return "done"
+
+
+@app.task(name="interop.append")
+def append(value, path):
+    append_line(path, str(value))
+    return value
+
+
+@app.task(name="interop.failed", bind=True)
+def failed(self, task_id, path):
+    append_line(path, task_id)
+
+
+@app.task(name="interop.clock")
+def clock():
+    return time.time()
+
+
+@app.task(name="interop.whoami")
+def whoami():
+    time.sleep(0.005)
+    return "py"
+
+
+@app.task(name="interop.silent", ignore_result=True)
+def silent(path):
+    append_line(path, "ran")
+    return "nobody reads this"
