@@ -1,0 +1,169 @@
+#include "bare.hpp"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <lovage/states.hpp>
+
+#include "client/redis_sync.hpp"
+#include "engines/engines.hpp"
+#include "net/loop.hpp"
+#include "wire/result_meta.hpp"
+
+namespace lovage::bench {
+namespace {
+
+using Seconds = std::chrono::duration<double>;
+
+// Settles every delivery at once and keeps the credit topped up, until all messages are gone.
+class BareWorker final : public broker::ConsumerEvents {
+ public:
+  BareWorker(net::Loop& loop, broker::Consumer& consumer, std::uint64_t messages, std::size_t batch)
+      : loop_(loop), consumer_(consumer), left_(messages), batch_(batch) {}
+
+  void on_connected() override {
+    if (started_ == std::chrono::steady_clock::time_point()) started_ = std::chrono::steady_clock::now();
+    top_up();
+  }
+  void on_deliveries(std::vector<broker::Delivery> deliveries) override {
+    held_ += deliveries.size();
+    for (auto& delivery : deliveries) consumer_.settle(settlement_for(delivery));
+    top_up();
+  }
+  void on_settled(Token /*token*/, broker::SettleStatus status) override {
+    if (status != broker::SettleStatus::settled) throw std::runtime_error("a bare settlement did not settle");
+    --held_;
+    if (--left_ == 0) {
+      ended_ = std::chrono::steady_clock::now();
+      consumer_.stop_reserving([this] { consumer_.close([this] { loop_.stop(); }); });
+      return;
+    }
+    top_up();
+  }
+  void on_start_recorded(Token /*token*/, broker::SettleStatus /*status*/) override {}
+  void on_disconnected(const Failure& why, std::chrono::milliseconds /*retry_in*/) override {
+    throw std::runtime_error("the bare drain lost its server: " + why.message);
+  }
+  void on_lost() override { throw std::runtime_error("the bare drain was declared dead"); }
+
+  [[nodiscard]] Seconds elapsed() const noexcept { return ended_ - started_; }
+
+ private:
+  void top_up() {
+    const std::size_t want = 3 * batch_;  // three batches in flight
+    if (held_ + batch_ <= want) consumer_.set_credit(want - held_, 16U << 20U);
+  }
+
+  // A result of a no-op task's size under an id of a task id's length; the message itself is not read.
+  static broker::Settlement settlement_for(const broker::Delivery& delivery) {
+    std::string id = std::to_string(delivery.token.get());
+    id.insert(0, 36 - id.size(), '0');
+    broker::Settlement settlement;
+    settlement.token = delivery.token;
+    std::string meta = wire::encode_success_meta({.task_id = id,
+                                                  .result_json = "null",
+                                                  .children_json = "[]",
+                                                  .date_done = "2026-01-01T00:00:00.000000+00:00",
+                                                  .group_id = std::nullopt,
+                                                  .parent_id = std::nullopt});
+    settlement.results.push_back({std::move(id), std::string(states::success), std::move(meta)});
+    return settlement;
+  }
+
+  net::Loop& loop_;
+  broker::Consumer& consumer_;
+  std::uint64_t left_;
+  const std::size_t batch_;
+  std::size_t held_ = 0;
+  std::chrono::steady_clock::time_point started_;
+  std::chrono::steady_clock::time_point ended_;
+};
+
+client::RedisPool pool_of(const std::string& url) {
+  auto options = client::redis_options_from_url(url);
+  if (!options) raise(options.error());
+  return client::RedisPool(std::move(*options));
+}
+
+constexpr std::string_view kRelayList = "lovage-bench:relay";
+constexpr std::string_view kRelayChannel = "lovage-bench:relayed";
+
+client::RedisReply must(Result<client::RedisReply> reply) {
+  if (!reply) raise(reply.error());
+  return std::move(*reply);
+}
+
+// The other process of the relay: waits, passes on, for ever.
+[[noreturn]] void relay_for_ever(const std::string& url) {
+  try {
+    auto options = client::redis_options_from_url(url);
+    if (!options) raise(options.error());
+    auto connection = client::RedisSync::connect(*options, Deadline::after(std::chrono::seconds(5)));
+    if (!connection) raise(connection.error());
+    while (true) {
+      const auto item = must((*connection)->command({"BRPOP", kRelayList, "0"}, Deadline::never()));
+      must((*connection)
+               ->command({"PUBLISH", kRelayChannel, item.items.at(1).text}, Deadline::after(std::chrono::seconds(5))));
+    }
+  } catch (const std::exception&) {
+    ::_exit(1);
+  }
+}
+
+}  // namespace
+
+double bare_drain_per_s(const Config& config, const std::string& queue, std::uint64_t messages, std::size_t batch) {
+  const auto broker = engines::make_broker(config);
+  net::Loop loop;
+  broker::ConsumerOptions options;
+  options.queues.push_back({.name = queue, .exchange = {}, .exchange_type = {}, .routing_key = {}});
+  options.node_name = "bare@lovage-bench";
+  options.lease = config.worker_lease;
+  auto pair = broker->make_consumer(loop, options);
+  BareWorker worker(loop, *pair.consumer, messages, batch);
+  loop.post([&] { pair.consumer->start(worker); });
+  loop.run();
+  return static_cast<double>(messages) / worker.elapsed().count();
+}
+
+double relay_p50_ms(const std::string& redis_url, int rounds) {
+  const pid_t child = ::fork();
+  if (child == 0) relay_for_ever(redis_url);
+  if (child < 0) throw std::runtime_error("cannot fork the relay");
+  std::vector<double> times;
+  try {
+    const auto limit = [] { return Deadline::after(std::chrono::seconds(5)); };
+    auto pool = pool_of(redis_url);
+    auto sender = pool.take(limit());
+    auto listener = pool.take(limit());
+    if (!sender) raise(sender.error());
+    if (!listener) raise(listener.error());
+    must((*listener)->command({"SUBSCRIBE", kRelayChannel}, limit()));
+    for (int i = 0; i < rounds; ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      must((*sender)->command({"LPUSH", kRelayList, std::to_string(i)}, limit()));
+      const auto message = (*listener)->read(limit());
+      if (!message) raise(message.error());
+      if (!*message) throw std::runtime_error("the relay did not answer in 5 s");
+      times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    }
+  } catch (...) {
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    throw;
+  }
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+  return times.at(times.size() / 2);
+}
+
+}  // namespace lovage::bench

@@ -1,0 +1,19 @@
+// The yardsticks: what the same server gives when no task is run.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <lovage/config.hpp>
+
+namespace lovage::bench {
+
+// Reserves and settles (acknowledge, store a result) every message waiting in `queue` through the same
+// consumer as a worker's, with the same batches and no task work. Returns messages per second.
+double bare_drain_per_s(const Config& config, const std::string& queue, std::uint64_t messages, std::size_t batch);
+
+// Redis: LPUSH -> another process in BRPOP -> PUBLISH -> here, no work. Median in milliseconds, taken
+// over `rounds` rounds back to back.
+double relay_p50_ms(const std::string& redis_url, int rounds);
+
+}  // namespace lovage::bench
