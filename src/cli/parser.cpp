@@ -137,7 +137,11 @@ std::vector<std::string> option_names(const CLI::App& command, const CLI::App& r
     if (const auto why = not_yet(word, worker_options_not_yet())) throw ConfigError(*why);
   }
   const auto name = word.substr(0, word.find('='));
-  throw ConfigError("no such option: " + name + did_you_mean(name, option_names(command, root)) + help);
+  const auto known = option_names(command, root);
+  if (std::find(known.begin(), known.end(), name) != known.end()) {
+    throw ConfigError("the option " + name + " goes after its command: " + program + ' ' + path + ' ' + word + help);
+  }
+  throw ConfigError("no such option: " + name + did_you_mean(name, known) + help);
 }
 
 // The names of the commands below `app`.

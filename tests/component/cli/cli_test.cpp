@@ -67,6 +67,7 @@ INSTANTIATE_TEST_SUITE_P(
     Cases, Mistakes,
     testing::Values(Mistake{{"wroker"}, "did you mean 'worker'?"},
                     Mistake{{"status", "--josn"}, "did you mean '--json'?"},
+                    Mistake{{"--json", "status"}, "the option --json goes after its command: lovage status --json"},
                     Mistake{{"inspect", "ping"}, "is not there yet"},
                     Mistake{{"-A", "proj.celery", "status"}, "drop -A and use -b URL"},
                     Mistake{{"-A", "./libnone.so", "report"}, "there is no such file"},
