@@ -50,7 +50,7 @@ struct Facts {
 Facts gather(Session& session) {
   const Config& config = session.core().config();
   Facts out;
-  out.transports = fmt::format("{}", fmt::join(engines::schemes(), ", "));
+  out.transports = fmt::format("{}", fmt::join(engines::transports(), ", "));
   if (::uname(&out.system) != 0) out.system = {};
   out.loader = session.globals().app.empty() ? "app '" + session.core().name() + "'" : session.globals().app;
   out.transport = scheme_of(engines::broker_url_of(config));

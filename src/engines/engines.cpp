@@ -88,6 +88,14 @@ constexpr std::array kEngines{
     Engine{"amqps", nullptr, nullptr},
 };
 
+std::vector<std::string> schemes(bool only_brokers) {
+  std::vector<std::string> names;
+  for (const Engine& engine : kEngines) {
+    if (engine.broker != nullptr || !only_brokers) names.emplace_back(engine.scheme);
+  }
+  return names;
+}
+
 std::string_view scheme_of(std::string_view url) {
   return url.substr(0, url.find("://"));
 }
@@ -101,7 +109,7 @@ const Engine& engine_of(const std::string& url, std::string_view setting) {
   const auto* engine =
       std::find_if(kEngines.begin(), kEngines.end(), [&](const Engine& each) { return each.scheme == scheme; });
   if (engine == kEngines.end()) {
-    throw ConfigError(fmt::format("{}: unknown scheme '{}'{}", setting, scheme, did_you_mean(scheme, schemes())));
+    throw ConfigError(fmt::format("{}: unknown scheme '{}'{}", setting, scheme, did_you_mean(scheme, schemes(false))));
   }
   if (scheme == "amqp" || scheme == "amqps") {
     throw ConfigError(
@@ -131,10 +139,8 @@ std::string backend_url_of(const Config& config) {
   return config.result_backend.empty() ? broker_url_of(config) : config.result_backend;
 }
 
-std::vector<std::string> schemes() {
-  std::vector<std::string> names;
-  for (const Engine& engine : kEngines) names.emplace_back(engine.scheme);
-  return names;
+std::vector<std::string> transports() {
+  return schemes(true);
 }
 
 }  // namespace lovage::engines

@@ -23,6 +23,7 @@ std::shared_ptr<backend::Backend> make_backend(const Config& config);
 std::string broker_url_of(const Config& config);
 std::string backend_url_of(const Config& config);
 
-std::vector<std::string> schemes();
+// The schemes that messages can travel by.
+std::vector<std::string> transports();
 
 }  // namespace lovage::engines
