@@ -48,7 +48,8 @@ Array bind_arguments(const std::string& task, std::span<const Parameter> paramet
   std::vector<bool> filled(parameters.size());
   std::fill_n(filled.begin(), args.size(), true);
   args.resize(parameters.size());
-  for (auto& [name, value] : kwargs) {
+  for (auto& [key, value] : kwargs) {
+    const std::string& name = key;  // clang 14 cannot capture a structured binding
     const auto at = std::find_if(parameters.begin(), parameters.end(),
                                  [&](const Parameter& p) { return !p.name.empty() && p.name == name; });
     if (at == parameters.end()) throw_unexpected(task, parameters, name);

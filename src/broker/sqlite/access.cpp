@@ -82,8 +82,8 @@ class ProcessPool final : public StorePool {
   }
 
   const pid_t owner_ = ::getpid();
-  ProcessPool* const parents_;  // kept reachable, never used
-  std::mutex mutex_;            // guards what follows
+  [[maybe_unused]] ProcessPool* const parents_;  // kept reachable, never used
+  std::mutex mutex_;                             // guards what follows
   std::condition_variable returned_;
   std::size_t in_use_ = 0;
   std::vector<std::unique_ptr<Store>> idle_;

@@ -92,11 +92,11 @@ class SqliteConsumer final : public Consumer {
       if (report.failure) {
         each([&](ConsumerEvents& to) { to.on_disconnected(*report.failure, report.retry_in); });
       }
-      for (const auto& [token, status] : report.settled) {
-        each([&](ConsumerEvents& to) { to.on_settled(token, status); });
+      for (const auto& settled : report.settled) {
+        each([&](ConsumerEvents& to) { to.on_settled(settled.first, settled.second); });
       }
-      for (const auto& [token, status] : report.started) {
-        each([&](ConsumerEvents& to) { to.on_start_recorded(token, status); });
+      for (const auto& started : report.started) {
+        each([&](ConsumerEvents& to) { to.on_start_recorded(started.first, started.second); });
       }
       if (!report.deliveries.empty()) {
         seen_messages += report.deliveries.size();
