@@ -42,6 +42,7 @@ struct ResultWaiter::State {
   std::unique_ptr<client::RedisSync> connection;  // used by the leader alone, but while it holds the mutex
   std::string unwritten;                          // SUBSCRIBE and UNSUBSCRIBE commands
   std::optional<Failure> failure;                 // why there is no connection
+  std::optional<Failure> doubt;                   // why the leader is asked to make another
   unsigned attempt = 0;
 
   State() = default;
@@ -71,6 +72,13 @@ struct ResultWaiter::State {
     connection.reset();
     unwritten.clear();
     failure = why;
+    doubt.reset();
+  }
+  // From any waiter. The leader may sleep on the connection's descriptor: then it closes it itself.
+  void doubt_connection(const Failure& why) {
+    if (!has_leader) return lose(why);
+    doubt = why;
+    wake_leader();
   }
   void write_out() {
     if (!connection || unwritten.empty()) return;
@@ -128,6 +136,7 @@ void ResultWaiter::State::lead_once(std::unique_lock<std::mutex>& lock, const cl
     if (!made) return lose(made.error());
     connection = std::move(*made);
     failure.reset();
+    doubt.reset();
     attempt = 0;
     resubscribe();
   }
@@ -140,6 +149,7 @@ void ResultWaiter::State::lead_once(std::unique_lock<std::mutex>& lock, const cl
   std::uint64_t wakes = 0;
   if (ready[1].revents != 0) [[maybe_unused]]
     const auto drained = ::read(wake_fd, &wakes, sizeof wakes);
+  if (doubt) return lose(Failure(*doubt));
   write_out();
   if (ready[0].revents != 0) read_what_is_there();
 }
@@ -185,7 +195,7 @@ Result<std::optional<std::string>> ResultWaiter::wait(const std::string& key, De
         break;
       }
       const bool broken = !reply && reply.error().code != Errc::refused && reply.error().code != Errc::timed_out;
-      if (broken) shared.lose(reply.error());  // the next confirmation asks for a look again
+      if (broken) shared.doubt_connection(reply.error());  // the next confirmation asks for a look again
       continue;
     }
     if (deadline.passed()) break;
