@@ -3,6 +3,8 @@
 #include <lovage/context.hpp>
 #include <lovage/states.hpp>
 
+#include <algorithm>
+
 #include "app/core.hpp"
 #include "app/stored_result.hpp"
 #include "wire/result_meta.hpp"
@@ -14,6 +16,8 @@ using detail::StoredResult;
 
 // How long reading one result may take.
 constexpr std::chrono::seconds kReadTimeout{5};
+// Clocks count nanoseconds: a longer wait would overflow.
+constexpr std::chrono::milliseconds kLongestWait = std::chrono::years(100);
 
 backend::Backend& backend_of(app::Core& core) {
   if (auto* backend = core.backend()) return *backend;
@@ -47,7 +51,8 @@ std::string seconds_text(std::chrono::milliseconds timeout) {
 }
 
 StoredResult wait_ready(app::Core& core, const std::string& id, std::optional<std::chrono::milliseconds> timeout) {
-  const auto deadline = timeout ? Deadline::after(*timeout) : Deadline::never();
+  const auto deadline =
+      timeout && *timeout < kLongestWait ? Deadline::after(std::max(*timeout, -kLongestWait)) : Deadline::never();
   const auto stored = backend_of(core).wait(id, deadline);
   if (!stored) raise(stored.error());
   if (!*stored)

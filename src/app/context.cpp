@@ -49,7 +49,7 @@ void Context::retry(const RetryOptions& options) {
   if (!asked.countdown && !asked.eta && task != nullptr) asked.countdown = task->options.default_retry_delay;
   const std::exception_ptr cause = std::current_exception();
   const auto most = asked.max_retries ? asked.max_retries : task != nullptr ? task->options.max_retries : 3;
-  if (most && state_->request.retries + 1 > *most) app::throw_retries_exceeded(state_->request, cause);
+  if (most && state_->request.retries >= *most) app::throw_retries_exceeded(state_->request, cause);
   state_->retry_traceback = app::throw_frames(cause);
   state_->retry_cause = cause;
   state_->retry_asked = std::move(asked);

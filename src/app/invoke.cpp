@@ -72,7 +72,7 @@ std::chrono::milliseconds autoretry_delay(const TaskOptions& options, std::int64
 
 bool may_autoretry(const TaskDefinition& task, const Context::State& state, const std::exception_ptr& error) {
   if (!task.options.autoretry_for.matches(error)) return false;
-  return !task.options.max_retries || state.request.retries + 1 <= *task.options.max_retries;
+  return !task.options.max_retries || state.request.retries < *task.options.max_retries;
 }
 
 Raised raised(const TaskDefinition& task, const std::exception_ptr& error) {

@@ -59,7 +59,7 @@ void set_times(wire::TaskMessage& message, const CallOptions& options, const Tas
   } else if (expires != nullptr) {
     set_expires(message, *options.time("expires"), now);
   } else if (task != nullptr && task->expires) {
-    set_expires(message, wire::to_wire_time(now + *task->expires), now);
+    set_expires(message, wire::to_wire_time(after(now, seconds_of(*task->expires), "expires")), now);
   }
 }
 

@@ -15,7 +15,7 @@ namespace {
 
 Deadline deadline_after(std::optional<double> seconds) {
   constexpr double kLongest = 1e9;
-  if (!seconds || *seconds > kLongest) return Deadline::never();
+  if (!seconds || !(*seconds <= kLongest)) return Deadline::never();
   return Deadline::after(std::chrono::duration_cast<Duration>(std::chrono::duration<double>(*seconds)));
 }
 

@@ -1,5 +1,6 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <set>
 #include <thread>
@@ -49,8 +50,11 @@ std::set<std::string> live_workers(broker::Broker& broker, const std::vector<std
 
 int status(Session& session, const Options& options) {
   auto& broker = session.broker();
-  const auto timeout = options.timeout ? std::chrono::milliseconds(static_cast<std::int64_t>(*options.timeout * 1000))
-                                       : default_timeout(session.core().config());
+  constexpr double kLongest = 1e9;
+  const auto timeout =
+      options.timeout
+          ? std::chrono::milliseconds(static_cast<std::int64_t>(std::fmin(*options.timeout, kLongest) * 1000))
+          : default_timeout(session.core().config());
   const auto alive = live_workers(broker, split_names(options.destination), Deadline::after(timeout));
   if (alive.empty()) {
     print_error("No nodes replied within time constraint");

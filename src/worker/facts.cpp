@@ -13,11 +13,19 @@ namespace {
 
 using std::chrono::milliseconds;
 
+constexpr std::chrono::seconds kLongestLimit{std::int64_t{10} * 365 * 86'400};
+
 // Limits from the wire are hostile: NaN, negative and absurdly large ones are no limits.
 std::optional<milliseconds> limit_from(std::optional<double> seconds) {
-  constexpr double kLongest = 10.0 * 365 * 86'400;
+  constexpr double kLongest = static_cast<double>(kLongestLimit.count());
   if (!seconds || !std::isfinite(*seconds) || *seconds <= 0 || *seconds > kLongest) return std::nullopt;
   return milliseconds(static_cast<std::int64_t>(std::ceil(*seconds * 1'000)));
+}
+
+// The program's own limits may be hours::max(): clocks count nanoseconds, and would overflow.
+std::optional<milliseconds> bounded(std::optional<milliseconds> limit) {
+  if (limit && *limit > kLongestLimit) return std::nullopt;
+  return limit;
 }
 
 template <class T>
@@ -62,8 +70,8 @@ TaskRules rules_for(const wire::TaskMessage& message, const app::TaskDefinition*
   rules.stores_errors = facts.stores_results && (!ignored || errors_anyway);
   rules.track_started = rules.stores_result && own.track_started.value_or(config.task_track_started);
   rules.soft_time_limit =
-      first_of(limit_from(message.timelimit.soft), own.soft_time_limit, config.task_soft_time_limit);
-  rules.time_limit = first_of(limit_from(message.timelimit.hard), own.time_limit, config.task_time_limit);
+      bounded(first_of(limit_from(message.timelimit.soft), own.soft_time_limit, config.task_soft_time_limit));
+  rules.time_limit = bounded(first_of(limit_from(message.timelimit.hard), own.time_limit, config.task_time_limit));
   return rules;
 }
 

@@ -1,6 +1,7 @@
 #include "worker/settlements.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -22,6 +23,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr seconds kLongestBackoff{60};
+// A task may ask for any time: the wire's ends with the year 9999.
+constexpr Timestamp kLastTime = std::chrono::sys_days(std::chrono::year(9999) / 12 / 31);
+constexpr milliseconds kLongestCountdown = std::chrono::years(1'000);
 
 Settlement settlement_of(const Job& job, Disposal disposal = Disposal::acknowledge) {
   Settlement settlement;
@@ -184,11 +188,12 @@ Settlement SettlementRules::retried(const Job& job, const Outcome& outcome, Time
 Result<wire::TaskMessage> SettlementRules::next_try(const Job& job, const execution::RetryAsked& retry,
                                                     Timestamp now) const {
   wire::TaskMessage next = job.message;
-  next.retries += 1;
+  if (next.retries < std::numeric_limits<std::int64_t>::max()) ++next.retries;
   next.redelivered = false;
   next.eta.reset();
-  if (retry.eta && *retry.eta > now) next.eta = wire::to_wire_time(*retry.eta);
-  if (!retry.eta && retry.countdown.count() > 0) next.eta = wire::to_wire_time(now + retry.countdown);
+  if (retry.eta && *retry.eta > now) next.eta = wire::to_wire_time(std::min(*retry.eta, kLastTime));
+  if (!retry.eta && retry.countdown.count() > 0)
+    next.eta = wire::to_wire_time(now + std::min(retry.countdown, kLongestCountdown));
   if (next.root_id.empty()) next.root_id = job.id();
   if (!next.parent_id) next.parent_id = job.id();
   if (retry.timelimit) next.timelimit = *retry.timelimit;

@@ -117,6 +117,18 @@ TEST_P(Settling, AScheduledMessageComesWhenItIsDueAndNotBefore) {
   EXPECT_LT(Clock::system().now() - before, 2500ms) << "found by a look, not by its time";
 }
 
+TEST_P(Settling, WhatIsDueInThousandsOfYearsHoldsUpNobody) {
+  publish(*store->broker(), {message("1")});
+  Worker worker(*store);
+  auto far = settlement(worker.take_one(), Disposal::schedule);
+  far.due.at = std::chrono::sys_days(std::chrono::year(9999) / 12 / 31);
+  EXPECT_EQ(worker.settle(std::move(far)), SettleStatus::settled);
+  worker.credit(1);
+  publish(*store->broker(), {message("2")});
+  EXPECT_EQ(id_of(worker.take(1).front()), "2");
+  EXPECT_EQ(info().scheduled, 1U);
+}
+
 TEST_P(Settling, WhatIsOverdueComesAtOnce) {
   publish(*store->broker(), {message("1")});
   Worker worker(*store);

@@ -12,6 +12,7 @@ namespace {
 constexpr std::size_t kBatch = 64;
 constexpr std::size_t kInFlight = 3;
 constexpr std::size_t kAdoptAtOnce = 64;
+constexpr std::chrono::milliseconds kLongestWait = std::chrono::years(100);
 
 // "suspect:strikes:waited_ms", more fields may follow.
 void read_marks(std::string_view text, Delivery& delivery) {
@@ -24,8 +25,8 @@ void read_marks(std::string_view text, Delivery& delivery) {
     at = next < end ? next + 1 : end;
   }
   delivery.suspect = numbers[0] != 0;
-  delivery.strikes = static_cast<int>(std::min<std::int64_t>(numbers[1], 1'000'000));
-  delivery.waited_unknown = std::chrono::milliseconds(numbers[2]);
+  delivery.strikes = static_cast<int>(std::clamp<std::int64_t>(numbers[1], 0, 1'000'000));
+  delivery.waited_unknown = std::chrono::milliseconds(std::clamp<std::int64_t>(numbers[2], 0, kLongestWait.count()));
 }
 
 }  // namespace

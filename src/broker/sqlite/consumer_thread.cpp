@@ -73,7 +73,9 @@ void ConsumerThread::wait() {
   const bool listening = wants_messages();
   Monotonic until = std::chrono::steady_clock::now() + kSafetyLook;
   if (listening && next_due_) {
-    until = std::min<Monotonic>(until, std::chrono::steady_clock::now() + (*next_due_ - access_->clock().now()));
+    // Bounded before it becomes nanoseconds: an eta may be thousands of years away.
+    const auto ahead = *next_due_ - access_->clock().now();
+    if (ahead < kSafetyLook) until = std::chrono::steady_clock::now() + std::max(ahead, decltype(ahead)::zero());
   }
   if (retry_at_) {
     // Nothing but the end hurries a retry.

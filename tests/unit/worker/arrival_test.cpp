@@ -54,6 +54,8 @@ TEST(Arriving, TakesLimitsFromMessageTaskAndSettings) {
   message.timelimit.hard = 0;
   arrival = arrive(world, delivery_of(message));
   EXPECT_EQ(std::get<Accepted>(arrival).job.rules.time_limit, seconds(30));
+  world.config.task_time_limit = std::chrono::milliseconds::max();
+  EXPECT_FALSE(std::get<Accepted>(arrive(world, delivery_of(message))).job.rules.time_limit);
 }
 
 TEST(Arriving, MalformedEnvelopesBecomeDeadLetters) {

@@ -4,6 +4,8 @@
 
 #include <lovage/states.hpp>
 
+#include <limits>
+
 #include "unit/worker/support.hpp"
 
 namespace lovage::worker {
@@ -395,6 +397,22 @@ TEST(Retried, ReplacesArgumentsInTheFormatTheyCameIn) {
   EXPECT_EQ(edited.args, Array{Value(8)});
   EXPECT_EQ(edited.kwargs, (Object{{"k", Value(2)}}));
   EXPECT_EQ(edited.embed.callbacks, (Array{signature("log")}));
+}
+
+TEST(Retried, AfterAbsurdDelaysStaysInTheScheduleWithATimeThatCanBeRead) {
+  auto message = message_of();
+  message.retries = std::numeric_limits<std::int64_t>::max();
+  Outcome late = retry_in(seconds(0));
+  late.retry.eta = Timestamp::max();
+  for (const Outcome& outcome : {retry_in(milliseconds::max()), late}) {
+    const auto settlement = settle(World(), message, outcome);
+    EXPECT_EQ(settlement.disposal, Disposal::schedule);
+    EXPECT_GT(settlement.due.delay, std::chrono::years(900));
+    const auto next = wire::decode_envelope(settlement.replacement);
+    ASSERT_TRUE(next);
+    EXPECT_GT(next->eta->at, kNow + std::chrono::years(900));
+    EXPECT_EQ(next->retries, message.retries);
+  }
 }
 
 TEST(Retried, WithoutDelayGoesToTheTailAtOnce) {
