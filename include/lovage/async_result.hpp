@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -57,6 +58,13 @@ class ResultHandle {
   std::string wait(std::chrono::milliseconds timeout, const GetOptions& options = {}) const;
   // Waits and returns the result as a Value. Throws what AsyncResult::get throws.
   Value get_value(std::optional<std::chrono::milliseconds> timeout, const GetOptions& options = {}) const;
+
+  // Tells every worker not to run the task; with `terminate` also to kill, with that signal ("SIGTERM", "KILL", ...),
+  // the process that runs it already. Returns when the broker has taken the message: nobody answers, and only workers
+  // that are up now and obey remote control hear it (Celery's; Lovage's own do not listen yet). Saying it again does no
+  // harm. Throws ConfigError for an unknown signal and where the broker has no remote control (sqlite, memory),
+  // ConnectionError when the broker cannot be reached within 5 s. Celery: AsyncResult.revoke.
+  void revoke(bool terminate = false, std::string_view signal = "SIGTERM") const;
 
   // Removes the stored result.
   void forget() const;

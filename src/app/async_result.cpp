@@ -1,5 +1,9 @@
 #include <lovage/async_result.hpp>
 
+#include <cctype>
+#include <csignal>
+#include <cstring>
+
 #include <lovage/context.hpp>
 #include <lovage/states.hpp>
 
@@ -7,6 +11,7 @@
 
 #include "app/core.hpp"
 #include "app/stored_result.hpp"
+#include "wire/control_message.hpp"
 #include "wire/result_meta.hpp"
 
 namespace lovage {
@@ -79,6 +84,18 @@ std::string one_line(const wire::ExceptionInfo& exception) {
   throw TaskFailed(what, std::move(details));
 }
 
+// "term" and "SIGTERM" are SIGTERM. Checked here: a worker that does not know the name would only log it.
+std::string signal_name(std::string_view given) {
+  std::string name;
+  for (const char c : given) name += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  if (name.starts_with("SIG")) name.erase(0, 3);
+  for (int number = 1; number < NSIG; ++number) {
+    const char* const known = sigabbrev_np(number);
+    if (known != nullptr && name == known) return "SIG" + name;
+  }
+  throw ConfigError("'" + std::string(given) + "' is no signal: SIGTERM, SIGKILL, SIGUSR1, ...");
+}
+
 }  // namespace
 
 ResultHandle::ResultHandle(std::shared_ptr<app::Core> core, std::string id, std::vector<std::string> parents,
@@ -135,6 +152,16 @@ Value ResultHandle::get_value(std::optional<std::chrono::milliseconds> timeout, 
   StoredResult stored = stored_ ? *stored_ : wait_ready(*core_, id_, timeout);
   if (options.propagate && states::is_propagated(stored.state)) throw_failure(stored);
   return std::move(stored.result);
+}
+
+void ResultHandle::revoke(bool terminate, std::string_view signal) const {
+  wire::ControlCommand command;
+  command.method = "revoke";
+  command.arguments = Object{{"task_id", id_}, {"terminate", terminate}, {"signal", signal_name(signal)}};
+  command.clock = core_->next_clock();
+  const auto message = wire::to_broadcast(command);
+  if (!message) raise(message.error());
+  if (auto sent = core_->broker().broadcast(*message, Deadline::after(kReadTimeout)); !sent) raise(sent.error(), id_);
 }
 
 void ResultHandle::forget() const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -29,6 +30,8 @@ class Core {
   [[nodiscard]] const Config& config() const noexcept { return config_; }
   [[nodiscard]] Registry& registry() noexcept { return registry_; }
   [[nodiscard]] const Registry& registry() const noexcept { return registry_; }
+  // The Lamport clock of what this process broadcasts.
+  [[nodiscard]] std::uint64_t next_clock() noexcept { return ++clock_; }
   [[nodiscard]] DeclaredQueues& declared_queues() noexcept { return declared_queues_; }
 
   // The settings could not be read when the App was made, often before main(): kept, and thrown by
@@ -49,6 +52,7 @@ class Core {
   Registry registry_;
   std::string config_problem_;
   DeclaredQueues declared_queues_;
+  std::atomic<std::uint64_t> clock_{0};
   std::mutex mutex_;
   std::shared_ptr<broker::Broker> broker_;     // guarded by mutex_
   std::shared_ptr<backend::Backend> backend_;  // guarded by mutex_

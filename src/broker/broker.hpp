@@ -13,6 +13,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "broker/consumer.hpp"
+#include "wire/control_message.hpp"
 #include "wire/queues.hpp"
 #include "wire/task_message.hpp"
 
@@ -60,6 +61,10 @@ class Broker {
   // Sends messages in pipelined chunks; one outcome per message, in order. An unroutable message
   // (an exchange without a binding for its key) is refused with not_found.
   virtual std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages, Deadline deadline) = 0;
+
+  // Sends a message to everybody who listens to a fanout exchange at this moment; that may be nobody. An engine
+  // without remote control refuses it as misconfigured.
+  virtual Result<void> broadcast(const wire::BroadcastMessage& message, Deadline deadline) = 0;
 
   // Makes queues and their bindings known, as kombu's declare does.
   virtual Result<void> declare(std::span<const wire::QueueDeclaration> queues, Deadline deadline) = 0;

@@ -9,6 +9,8 @@ namespace lovage::wire {
 inline constexpr std::string_view kResultKeyPrefix = "celery-task-meta-";
 inline constexpr std::string_view kGroupKeyPrefix = "celery-taskset-meta-";
 inline constexpr std::string_view kBindingKeyPrefix = "_kombu.binding.";
+// Commands to every worker; a fanout exchange.
+inline constexpr std::string_view kControlExchange = "celery.pidbox";
 inline constexpr std::string_view kPrioritySeparator = "\x06\x16";
 // Lovage's own keys; the 1 is the layout's version. Created by workers alone.
 inline constexpr std::string_view kOwnKeyPrefix = "lovage:1:";

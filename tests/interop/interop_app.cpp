@@ -180,6 +180,15 @@ void echoes_typed(Remote& to, const Value& value, const Value& old_form) {
   expect(to.echo.delay(value).get(kWait), old_types() ? old_form : value);
 }
 
+template <class Result>
+void wait_for_state(const Result& result, const std::string& wanted) {
+  const auto deadline = std::chrono::steady_clock::now() + kWait;
+  while (result.state() != wanted) {
+    if (std::chrono::steady_clock::now() > deadline) throw Wrong("state is " + result.state() + ", not " + wanted);
+    std::this_thread::sleep_for(20ms);
+  }
+}
+
 using Scenario = std::function<void(Remote&, const std::string& folder)>;
 
 std::vector<std::pair<std::string, Scenario>> scenarios() {
@@ -212,6 +221,23 @@ std::vector<std::pair<std::string, Scenario>> scenarios() {
            expect(error.details().arguments, Value(Array{"expired"}), "arguments");
          }
          expect(to.add.apply_async({1, 2}, {.expires = 60s}).get(kWait), std::int64_t{3});
+       }},
+      {"revoke",
+       [](Remote& to, const std::string& folder) {
+         const std::string path = fresh_path(folder, "revoked");
+         auto waiting = to.append.apply_async({"ran", path}, {.countdown = 2s});
+         waiting.revoke();
+         expect(waiting.wait(kWait), std::string("REVOKED"), "state");
+         expect(to.append.apply_async({"ran", path + "-after"}, {.countdown = 2s}).get(kWait), Value("ran"));
+         if (std::filesystem::exists(path)) throw Wrong("the revoked task ran");
+       }},
+      {"revoke_terminate",
+       [](Remote& to, const std::string& folder) {
+         auto running = to.progress.delay(fresh_path(folder, "never"));
+         wait_for_state(running, "PROGRESS");
+         running.revoke(true, "SIGKILL");
+         expect(running.wait(kWait), std::string("REVOKED"), "state");
+         expect(to.add.delay(1, 1).get(kWait), std::int64_t{2});
        }},
       {"priority",
        [](Remote& to, const std::string&) {
@@ -266,11 +292,7 @@ std::vector<std::pair<std::string, Scenario>> scenarios() {
        [](Remote& to, const std::string& folder) {
          const std::string path = fresh_path(folder, "go");
          auto result = to.progress.delay(path);
-         const auto deadline = std::chrono::steady_clock::now() + kWait;
-         while (result.state() != "PROGRESS") {
-           if (std::chrono::steady_clock::now() > deadline) throw Wrong("state is " + result.state());
-           std::this_thread::sleep_for(20ms);
-         }
+         wait_for_state(result, "PROGRESS");
          expect(result.info(), Value(Object{{"done", 5}, {"total", 10}}), "meta");
          std::ofstream(path) << "go";
          expect(result.get(kWait), std::string("done"));

@@ -65,6 +65,21 @@ class FakeBroker final : public broker::Broker {
     return outcomes;
   }
 
+  Result<void> broadcast(const wire::BroadcastMessage& message, Deadline) override {
+    const std::lock_guard lock(mutex_);
+    if (!failures_.empty()) {
+      const auto failure = failures_.front();
+      failures_.pop_front();
+      return tl::unexpected(failure);
+    }
+    broadcasts_.push_back(message);
+    return {};
+  }
+  [[nodiscard]] std::vector<wire::BroadcastMessage> broadcasts() const {
+    const std::lock_guard lock(mutex_);
+    return broadcasts_;
+  }
+
   Result<void> declare(std::span<const wire::QueueDeclaration> queues, Deadline) override {
     const std::lock_guard lock(mutex_);
     for (const auto& queue : queues) declared_.push_back(queue.name);
@@ -99,6 +114,7 @@ class FakeBroker final : public broker::Broker {
   std::deque<Failure> failures_;
   std::vector<wire::TaskMessage> sent_;
   std::vector<std::string> declared_;
+  std::vector<wire::BroadcastMessage> broadcasts_;
 };
 
 class FakeBackend final : public backend::Backend {

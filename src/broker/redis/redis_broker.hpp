@@ -32,6 +32,7 @@ class RedisBroker final : public Broker {
   ~RedisBroker() override;
 
   std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages, Deadline deadline) override;
+  Result<void> broadcast(const wire::BroadcastMessage& message, Deadline deadline) override;
   Result<void> declare(std::span<const wire::QueueDeclaration> queues, Deadline deadline) override;
   Result<std::vector<std::string>> check(Deadline deadline) override;
   ConsumerPair make_consumer(net::Loop& loop, ConsumerOptions options) override;

@@ -35,6 +35,10 @@ class SqliteBroker final : public Broker {
     return outcomes;
   }
 
+  Result<void> broadcast(const wire::BroadcastMessage&, Deadline) override {
+    return fail(Errc::misconfigured, access_->display_url() + " has no remote control yet: it takes a redis:// broker");
+  }
+
   Result<void> declare(std::span<const wire::QueueDeclaration> queues, Deadline deadline) override {
     return write<void>(deadline, client::CommitWakes::nobody, [&](Store& store) -> Result<void> {
       for (const auto& queue : queues) {

@@ -440,5 +440,33 @@ TEST(AppSettings, ComeFromTheEnvironmentAndReportLater) {
   EXPECT_THROW(app.set("worker_concurency", 7), ConfigError);
 }
 
+TEST_F(SendTest, RevokeTellsEveryWorker) {
+  const auto result = app_.result("the-id");
+  result.revoke();
+  result.revoke(true, "kill");
+  const auto said = broker_->broadcasts();
+  ASSERT_EQ(said.size(), 2U);
+  EXPECT_EQ(said[0].exchange, "celery.pidbox");
+  EXPECT_EQ(said[0].routing_key, "");
+  EXPECT_THAT(said[0].body, HasSubstr(R"({"task_id": "the-id", "terminate": false, "signal": "SIGTERM"})"));
+  EXPECT_THAT(said[1].body, HasSubstr(R"({"task_id": "the-id", "terminate": true, "signal": "SIGKILL"})"));
+  EXPECT_EQ(*said[0].headers.find("clock"), Value(1));
+  EXPECT_EQ(*said[1].headers.find("clock"), Value(2));
+}
+
+TEST_F(SendTest, RevokeRefusesAnUnknownSignalAndTellsWhyNothingWasSaid) {
+  const auto result = app_.result("the-id");
+  EXPECT_THAT([&] { result.revoke(true, "SIGTRM"); }, ThrowsMessage<ConfigError>(HasSubstr("'SIGTRM' is no signal")));
+  EXPECT_THAT(broker_->broadcasts(), testing::IsEmpty());
+  broker_->fail_next({Errc::unavailable, "nobody there"});
+  EXPECT_THAT([&] { result.revoke(); }, ThrowsMessage<ConnectionError>(HasSubstr("nobody there")));
+}
+
+TEST(Revoke, EnginesWithoutRemoteControlSaySo) {
+  App app("revoke");
+  app.config().broker_url = "memory://revoke";
+  EXPECT_THAT([&] { app.result("x").revoke(); }, ThrowsMessage<ConfigError>(HasSubstr("no remote control yet")));
+}
+
 }  // namespace
 }  // namespace lovage

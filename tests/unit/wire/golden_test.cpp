@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "unit/wire/golden.hpp"
+#include "wire/base64.hpp"
 #include "wire/body.hpp"
+#include "wire/control_message.hpp"
 #include "wire/json.hpp"
 #include "wire/result_meta.hpp"
 #include "wire/signature.hpp"
@@ -186,6 +188,91 @@ TEST(Golden, SignaturesAreReadAndWrittenAgain) {
       }
     }
   }
+}
+
+std::optional<std::string> text_or_nothing(const Value& from, std::string_view name) {
+  const std::string* const found = from.find(name)->if_string();
+  return found != nullptr ? std::optional(*found) : std::nullopt;
+}
+
+ControlCommand command_of(const Value& envelope, const Value& body) {
+  ControlCommand command;
+  command.method = text(body, "method");
+  command.arguments = *body.find("arguments")->if_object();
+  if (const Array* nodes = body.find("destination")->if_array()) {
+    command.destination.emplace();
+    for (const Value& node : *nodes) command.destination->push_back(*node.if_string());
+  }
+  command.pattern = text_or_nothing(body, "pattern");
+  command.matcher = text_or_nothing(body, "matcher");
+  if (body.find("ticket") != nullptr) {
+    const Value& to = *body.find("reply_to");
+    command.reply = ControlCommand::Reply{text(body, "ticket"), text(to, "exchange"), text(to, "routing_key")};
+  }
+  const Value& headers = *envelope.find("headers");
+  command.clock = static_cast<std::uint64_t>(*headers.find("clock")->if_integer());
+  if (const double* until = headers.find("expires")->if_real()) {
+    command.expires = Timestamp(std::chrono::round<std::chrono::microseconds>(std::chrono::duration<double>(*until)));
+  }
+  return command;
+}
+
+// Byte for byte, but for the expiry's last digits and the sender's delivery tag.
+void check_command(const Value& published) {
+  const Value envelope = from_json(text(published, "data"));
+  const std::string body = decode_base64(text(envelope, "body")).value();
+  const auto message = to_broadcast(command_of(envelope, from_json(body)));
+  ASSERT_TRUE(message);
+  EXPECT_EQ(message->body, body);
+  const auto again = encode_envelope(*message);
+  ASSERT_TRUE(again);
+  Value expected = envelope;
+  Value actual = from_json(*again);
+  const auto expires = [](const Value& of) { return of.find("headers")->find("expires")->if_real(); };
+  if (const double* const until = expires(expected)) {
+    ASSERT_NE(expires(actual), nullptr);
+    EXPECT_NEAR(*expires(actual), *until, 1e-5);
+  }
+  for (Value* side : {&expected, &actual}) {
+    side->if_object()->find("headers")->if_object()->set("expires", 0);
+    side->if_object()->find("properties")->if_object()->set("delivery_tag", "one");
+  }
+  EXPECT_EQ(to_json(actual), to_json(expected));
+  EXPECT_TRUE(text(published, "channel").ends_with(".celery.pidbox"));
+  const int db = std::stoi(text(published, "channel").substr(1));
+  EXPECT_EQ(fanout_channel(db, message->exchange, message->routing_key), text(published, "channel"));
+}
+
+TEST(Golden, ControlCommandsAreCelerys) {
+  std::size_t count = 0;
+  for (const Sample& sample : samples("control_")) {
+    const Value* const published = sample.content.find("request_published");
+    if (published == nullptr) continue;
+    for (const Value& request : *published->if_array()) {
+      // A command that was captured beside the workers' own answers and greetings.
+      if (request.find("channel") == nullptr || !text(request, "channel").ends_with("celery.pidbox")) continue;
+      SCOPED_TRACE(sample.name);
+      check_command(request);
+      ++count;
+    }
+  }
+  EXPECT_GE(count, 3U);
+}
+
+TEST(ControlMessage, WithoutAReplyItNeverExpiresAndHasNoTicket) {
+  ControlCommand command;
+  command.method = "revoke";
+  command.arguments = Object{{"task_id", "x"}};
+  const auto message = to_broadcast(command).value();
+  EXPECT_EQ(message.body,
+            R"({"method": "revoke", "arguments": {"task_id": "x"}, "destination": null, "pattern": null, )"
+            R"("matcher": null})");
+  EXPECT_EQ(to_json(Value(message.headers)), R"({"clock": 0, "expires": 0})");
+  EXPECT_NE(to_broadcast(command)->delivery_tag, message.delivery_tag);
+}
+
+TEST(ControlMessage, AChannelNamesDatabaseAndRoutingKey) {
+  EXPECT_EQ(fanout_channel(3, "celeryev", "task.multi"), "/3.celeryev/task.multi");
 }
 
 // What a Python worker dies of or loses must be a BadMessage with a stable reason here.

@@ -101,6 +101,7 @@ struct FakeBroker final : broker::Broker {
   std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages, Deadline /*deadline*/) override {
     return journal.write(messages, [](const auto& message) { return "send " + message.id; });
   }
+  Result<void> broadcast(const wire::BroadcastMessage&, Deadline) override { return {}; }
   Result<void> declare(std::span<const wire::QueueDeclaration> /*queues*/, Deadline /*deadline*/) override {
     return {};
   }
