@@ -8,6 +8,8 @@
 
 #include <lovage/states.hpp>
 
+#include "base/logging.hpp"
+#include "wire/signature.hpp"
 #include "worker/exceptions.hpp"
 #include "worker/metas.hpp"
 #include "worker/signature_options.hpp"
@@ -116,6 +118,28 @@ Settlement SettlementRules::succeeded(const Job& job, const Outcome& outcome, Ti
   return settlement;
 }
 
+// An errback that cannot be sent costs itself alone: the failure is stored and the others are sent all the same.
+std::vector<wire::TaskMessage> SettlementRules::errback_messages(const Job& job) const {
+  const auto warn = [&](const std::string& why) {
+    log::warning(fmt::format("Task {}[{}]: an errback is not sent: {}", job.message.display_name(), job.id(), why),
+                 {{"id", job.id()}, {"name", job.message.task}});
+  };
+  Array sendable;
+  for (const auto& errback : *job.embed->errbacks) {
+    if (const auto signature = wire::signature_from_value(errback); signature) {
+      sendable.push_back(errback);
+    } else {
+      warn(signature.error().message);
+    }
+  }
+  if (sendable.empty()) return {};
+  SuccessorBuilder builder(facts_, {.root_id = job.root_id(), .parent_id = job.id()});
+  auto successors = builder.after_failure(sendable, job.id());
+  if (successors) return std::move(successors->messages);
+  warn(successors.error().message);
+  return {};
+}
+
 Settlement SettlementRules::failed(const Job& job, const wire::ExceptionInfo& exception, std::string traceback,
                                    const std::vector<std::string>& children, Timestamp now) const {
   Settlement settlement = settlement_of(job);
@@ -138,10 +162,7 @@ Settlement SettlementRules::failed(const Job& job, const wire::ExceptionInfo& ex
                               exception_meta(job.message, states::failure, exception, std::move(traceback),
                                              child_tuples(children), facts_, now));
   if (job.embed && job.embed->errbacks && !job.embed->errbacks->empty()) {
-    SuccessorBuilder builder(facts_, {.root_id = job.root_id(), .parent_id = job.id()});
-    // An errback that is no signature cannot be sent; the failure itself must be stored all the same.
-    if (auto successors = builder.after_failure(*job.embed->errbacks, job.id()))
-      settlement.sends = std::move(successors->messages);
+    settlement.sends = errback_messages(job);
   }
   return settlement;
 }

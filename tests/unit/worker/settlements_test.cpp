@@ -6,6 +6,7 @@
 
 #include <limits>
 
+#include "base/logging.hpp"
 #include "unit/worker/support.hpp"
 
 namespace lovage::worker {
@@ -323,6 +324,17 @@ TEST(Failed, SendsErrbacksWithTheFailedId) {
   EXPECT_EQ(settlement.sends[0].root_id, "root-1");
   EXPECT_TRUE(settlement.sends[0].group_id);
   EXPECT_EQ(settlement.sends[0].group_id, settlement.sends[1].group_id);
+}
+
+TEST(Failed, AnErrbackThatIsNoSignatureIsLeftOutWithAWarning) {
+  const Array errbacks{Value("no signature"), signature("fixed", {}, {}, true)};
+  const wire::Body body{
+      .args = {}, .kwargs = {}, .embed = {.callbacks = {}, .errbacks = errbacks, .chain = {}, .chord = {}}};
+  const auto settlement = settle(World(), message_of(body), failure());
+  EXPECT_EQ(settlement.results.size(), 1U);
+  ASSERT_EQ(settlement.sends.size(), 1U);
+  EXPECT_EQ(settlement.sends[0].task, "fixed");
+  EXPECT_THAT(log::recent_lines(), Contains(AllOf(HasSubstr("WARNING"), HasSubstr("an errback is not sent"))));
 }
 
 TEST(Failed, GoesToTheDeadLettersWhenFailuresAreNotAcknowledged) {
