@@ -86,15 +86,22 @@ class MaxRetriesExceeded : public Error {
 };
 
 // AsyncResult::get() of a task that failed. Carries what the worker stored.
+//
+// A task that throws it fails under that name itself: so the failure of a task that it waited for is passed on
+// unchanged, and so a task fails with an exception of any Python name, which a Python caller catches as such:
+//
+//   throw lovage::TaskFailed("no such user", {.type = "KeyError", .module = "builtins", .arguments = Array{"ann"}});
+//
+// Without a type it is a plain Exception, without arguments its argument is the text.
 class TaskFailed : public Error {
  public:
   struct Details {
-    std::string state;      // FAILURE or REVOKED
-    std::string type;       // "ValueError", "std::runtime_error", ...
-    std::string module;     // "builtins", "cpp", ...
-    Value arguments;        // the exception's arguments, an array
-    std::string message;    // the arguments as one line of text
-    std::string traceback;  // as stored; may be empty
+    std::string state = {};      // FAILURE or REVOKED
+    std::string type = {};       // "ValueError", "std::runtime_error", ...
+    std::string module = {};     // "builtins", "cpp", ...
+    Value arguments = {};        // the exception's arguments, an array
+    std::string message = {};    // the arguments as one line of text
+    std::string traceback = {};  // as stored; may be empty
   };
   TaskFailed(const std::string& what, Details details) : Error(what), details_(std::move(details)) {}
   [[nodiscard]] const std::string& type() const noexcept { return details_.type; }

@@ -97,7 +97,9 @@ wire::ExceptionInfo describe(const std::exception& error) {
 wire::ExceptionInfo describe(const TaskFailed& error) {
   const auto& details = error.details();
   const Array* arguments = details.arguments.if_array();
-  return {details.type, details.module, arguments != nullptr ? *arguments : Array{details.message}};
+  return {details.type.empty() ? "Exception" : details.type,
+          details.type.empty() || details.module.empty() ? std::string(kBuiltins) : details.module,
+          arguments != nullptr ? *arguments : Array{error.what()}};
 }
 
 }  // namespace

@@ -160,6 +160,21 @@ TEST_F(InvokeTest, ExceptionsHavePythonsNames) {
             "KeyError('k')");
 }
 
+TEST_F(InvokeTest, ATaskFailsUnderTheNameThatItsTaskFailedHas) {
+  const auto thrown = [this](TaskFailed error) {
+    return std::get<app::Raised>(run([error = std::move(error)] { throw error; })).exception;
+  };
+  const auto named =
+      thrown(TaskFailed("no such user", {.type = "NoSuchUser", .module = "shop.errors", .arguments = Array{"ann", 7}}));
+  EXPECT_EQ(named.type, "NoSuchUser");
+  EXPECT_EQ(named.module, "shop.errors");
+  EXPECT_EQ(named.arguments, (Array{"ann", 7}));
+  const auto bare = thrown(TaskFailed("went wrong", {}));
+  EXPECT_EQ(bare.type, "Exception");
+  EXPECT_EQ(bare.module, "builtins");
+  EXPECT_EQ(bare.arguments, (Array{"went wrong"}));
+}
+
 TEST_F(InvokeTest, ExpectedExceptionsAreMarked) {
   const auto thrower = [] { throw shop::OutOfStock("none left"); };
   EXPECT_TRUE(std::get<app::Raised>(run(thrower, {.throws = exceptions<shop::OutOfStock>()})).expected);
