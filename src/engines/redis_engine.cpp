@@ -1,39 +1,31 @@
 #include "engines/redis_engine.hpp"
 
-#include <fmt/format.h>
-
 #include <lovage/error.hpp>
 
 #include "backend/redis/redis_backend.hpp"
 #include "broker/redis/redis_broker.hpp"
 #include "engines/engines.hpp"
+#include "engines/transport_options.hpp"
 
 namespace lovage::engines {
 namespace {
 
-using TransportOptions = std::map<std::string, Value>;
-
-std::string text_option(const TransportOptions& options, const std::string& name) {
-  const auto found = options.find(name);
-  if (found == options.end()) return {};
-  const std::string* text = found->second.if_string();
-  if (text == nullptr) throw ConfigError(fmt::format("transport option '{}' is a string", name));
-  return *text;
-}
-
-client::RedisOptions options_of(const std::string& url, const TransportOptions& transport, const Config& config) {
+client::RedisOptions options_of(const std::string& url, const TransportOptions& transport, std::string_view setting,
+                                const Config& config) {
+  check_redis_options(transport, setting);
   auto options = client::redis_options_from_url(url);
   if (!options) throw ConfigError(options.error().message);
   options->connect_timeout = config.broker_connection_timeout;
-  if (auto prefix = text_option(transport, "global_keyprefix"); !prefix.empty()) {
+  if (auto prefix = text_option(transport, setting, "global_keyprefix"); !prefix.empty()) {
     options->global_keyprefix = std::move(prefix);
   }
-  if (auto name = text_option(transport, "master_name"); !name.empty()) options->master_name = std::move(name);
+  if (auto name = text_option(transport, setting, "master_name"); !name.empty()) options->master_name = std::move(name);
   return *options;
 }
 
 client::RedisOptions backend_options(const Config& config) {
-  return options_of(backend_url_of(config), config.result_backend_transport_options, config);
+  return options_of(backend_url_of(config), config.result_backend_transport_options, "result_backend_transport_options",
+                    config);
 }
 
 bool is_redis_url(const std::string& url) {
@@ -50,7 +42,8 @@ bool same_server(const client::RedisOptions& a, const client::RedisOptions& b) {
 
 std::shared_ptr<broker::Broker> redis_broker(const Config& config) {
   broker::redis::RedisBrokerOptions options;
-  options.redis = options_of(broker_url_of(config), config.broker_transport_options, config);
+  options.redis =
+      options_of(broker_url_of(config), config.broker_transport_options, "broker_transport_options", config);
   if (is_redis_url(backend_url_of(config))) {
     const auto results = backend_options(config);
     if (same_server(options.redis, results)) {

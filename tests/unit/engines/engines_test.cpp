@@ -71,5 +71,39 @@ TEST(Engines, UrlsThatCannotWorkSayWhatWould) {
   EXPECT_THAT(config_error([&] { make_broker(config); }), HasSubstr("'full' or 'normal'"));
 }
 
+std::string transport_error(const std::string& name, const Value& value) {
+  Config config = with("redis://localhost");
+  config.broker_transport_options[name] = value;
+  return config_error([&] { make_broker(config); });
+}
+
+TEST(TransportOptions, AnUnknownOneNamesTheNearest) {
+  EXPECT_THAT(transport_error("visibilty_timeout", 60),
+              HasSubstr("broker_transport_options: unknown option 'visibilty_timeout' (did you mean "
+                        "'visibility_timeout'?)"));
+  Config config = with("redis://localhost");
+  config.result_backend_transport_options["global_key_prefix"] = "p";
+  EXPECT_THAT(config_error([&] { make_backend(config); }),
+              HasSubstr("result_backend_transport_options: unknown option 'global_key_prefix'"));
+}
+
+TEST(TransportOptions, WhatWouldMisrouteMessagesIsRefusedUnlessItSaysTheDefault) {
+  EXPECT_THAT(transport_error("priority_steps", Array{0, 5}), HasSubstr("'priority_steps' cannot be other than"));
+  EXPECT_THAT(transport_error("sep", ":"), HasSubstr("separator"));
+  EXPECT_THAT(transport_error("fanout_prefix", false), HasSubstr("'fanout_prefix'"));
+  EXPECT_THAT(transport_error("fanout_patterns", false), HasSubstr("'fanout_patterns'"));
+  EXPECT_THAT(transport_error("unacked_key", "mine"), HasSubstr("'unacked_key'"));
+  EXPECT_EQ(transport_error("priority_steps", Array{0, 3, 6, 9}), "no ConfigError");
+  EXPECT_EQ(transport_error("sep", "\x06\x16"), "no ConfigError");
+  EXPECT_EQ(transport_error("fanout_prefix", true), "no ConfigError");
+}
+
+TEST(TransportOptions, HarmlessOnesAreAcceptedAndOursChecked) {
+  EXPECT_EQ(transport_error("max_connections", 5), "no ConfigError");
+  EXPECT_EQ(transport_error("visibility_timeout", 43'200), "no ConfigError");
+  EXPECT_EQ(transport_error("global_keyprefix", "p:"), "no ConfigError");
+  EXPECT_THAT(transport_error("global_keyprefix", 1), HasSubstr("'global_keyprefix' is a string"));
+}
+
 }  // namespace
 }  // namespace lovage::engines
