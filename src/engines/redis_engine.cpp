@@ -34,22 +34,17 @@ bool is_redis_url(const std::string& url) {
          scheme == "sentinel";
 }
 
-bool same_server(const client::RedisOptions& a, const client::RedisOptions& b) {
-  return a.hosts == b.hosts && a.unix_path == b.unix_path && a.sentinel == b.sentinel && a.master_name == b.master_name;
-}
-
 }  // namespace
 
 std::shared_ptr<broker::Broker> redis_broker(const Config& config) {
   broker::redis::RedisBrokerOptions options;
   options.redis =
       options_of(broker_url_of(config), config.broker_transport_options, "broker_transport_options", config);
+  // URLs cannot tell whether both are one server (localhost and 127.0.0.1 are); the worker asks the servers.
   if (is_redis_url(backend_url_of(config))) {
     const auto results = backend_options(config);
-    if (same_server(options.redis, results)) {
-      options.results = broker::redis::ResultStore{results.db, broker::redis::result_prefix(results.global_keyprefix),
-                                                   config.result_expires};
-    }
+    options.results = broker::redis::ResultStore{results.db, broker::redis::result_prefix(results.global_keyprefix),
+                                                 config.result_expires};
   }
   return std::make_shared<broker::redis::RedisBroker>(std::move(options));
 }

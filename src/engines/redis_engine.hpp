@@ -10,8 +10,8 @@
 
 namespace lovage::engines {
 
-// Throw ConfigError for a URL or transport option that cannot work. A broker stores results in its settling step
-// where the result backend names the same server (any database of it).
+// Throw ConfigError for a URL or transport option that cannot work. A broker can store results in its settling step
+// where the result backend is the same server (any database of it): compare their identities first.
 std::shared_ptr<broker::Broker> redis_broker(const Config& config);
 std::shared_ptr<backend::Backend> redis_backend(const Config& config);
 

@@ -3,6 +3,8 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <csignal>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -18,6 +20,13 @@ void append_line(const std::string& path, const std::string& text) {
   const bool written = fd >= 0 && ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
   if (fd >= 0) ::close(fd);
   if (!written) throw std::runtime_error("cannot append to " + path);
+}
+
+// Numbers and texts, as Python's + adds them.
+lovage::Value sum_of(const lovage::Value& x, const lovage::Value& y) {
+  if (x.if_string() != nullptr && y.if_string() != nullptr) return lovage::Value(*x.if_string() + *y.if_string());
+  if (x.if_integer() != nullptr && y.if_integer() != nullptr) return lovage::Value(*x.if_integer() + *y.if_integer());
+  return lovage::Value(lovage::from_value<double>(x) + lovage::from_value<double>(y));
 }
 
 }  // namespace
@@ -42,5 +51,23 @@ int main(int argc, char** argv) {
         std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));  // the work
       },
       params("id", "path", "milliseconds"));
+  app.task(
+      "fault.note", [](std::string text, std::string path) { append_line(path, text); }, params("text", "path"));
+  // Dies of a signal until a file says that it has been mended.
+  app.task(
+      "fault.crash",
+      [](std::string path, std::string mended) {
+        append_line(path, "run");
+        if (::access(mended.c_str(), F_OK) != 0) std::raise(SIGSEGV);
+      },
+      params("path", "mended"));
+  // The tasks of the golden samples.
+  app.task("wireapp.add", sum_of, params("x", "y"));
+  app.task(
+      "wireapp.echo", [](lovage::Value value) { return value; }, params("value"));
+  // Known to some of the workers only.
+  if (std::getenv("FAULT_KNOWS_LATE") != nullptr)
+    app.task(
+        "fault.late", [](std::int64_t number) { return number + 1; }, params("number"));
   return lovage::main(app, argc, argv);
 }

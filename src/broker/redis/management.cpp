@@ -134,28 +134,40 @@ Result<std::vector<QueueInfo>> RedisBroker::queues(std::span<const std::string> 
     if (!known) return tl::unexpected(known.error());
     wanted.assign(known->begin(), known->end());
   }
-  auto reserved = reserved_by_queue(**connection, deadline);
-  if (!reserved) return tl::unexpected(reserved.error());
-
+  // In the order of a message's way, so that one that moves on meanwhile is counted twice rather than never.
   std::vector<QueueInfo> infos;
   for (const auto& name : wanted) {
-    std::string bytes;
-    for (const int step : wire::kDefaultPrioritySteps) {
-      const std::string list = wire::list_name(name, step);
-      client::append_command(bytes, {"LLEN", keys_.list(list)});
-      client::append_command(bytes, {"ZCARD", keys_.schedule(list)});
-    }
-    const auto sizes = (*connection)->pipeline(bytes, 2 * wire::kDefaultPrioritySteps.size(), deadline);
-    if (!sizes) return tl::unexpected(sizes.error());
-    QueueInfo info{name, 0, 0, (*reserved)[name]};
-    for (std::size_t i = 0; i < sizes->size(); ++i) {
-      const auto& size = (*sizes)[i];
-      if (size.is_error()) return tl::unexpected(client::failure_of(size));
-      (i % 2 == 0 ? info.ready : info.scheduled) += static_cast<std::uint64_t>(size.integer);
-    }
-    infos.push_back(std::move(info));
+    const auto ready = sum_of_steps(**connection, "LLEN", name, deadline);
+    if (!ready) return tl::unexpected(ready.error());
+    infos.push_back({name, *ready, 0, 0});
+  }
+  auto reserved = reserved_by_queue(**connection, deadline);
+  if (!reserved) return tl::unexpected(reserved.error());
+  for (auto& info : infos) {
+    info.reserved = (*reserved)[info.name];
+    const auto scheduled = sum_of_steps(**connection, "ZCARD", info.name, deadline);
+    if (!scheduled) return tl::unexpected(scheduled.error());
+    info.scheduled = *scheduled;
   }
   return infos;
+}
+
+// LLEN of a queue's lists or ZCARD of their schedules, summed up.
+Result<std::uint64_t> RedisBroker::sum_of_steps(client::RedisSync& connection, std::string_view command,
+                                                const std::string& queue, Deadline deadline) {
+  std::string bytes;
+  for (const int step : wire::kDefaultPrioritySteps) {
+    const std::string list = wire::list_name(queue, step);
+    client::append_command(bytes, {command, command == "LLEN" ? keys_.list(list) : keys_.schedule(list)});
+  }
+  const auto sizes = connection.pipeline(bytes, wire::kDefaultPrioritySteps.size(), deadline);
+  if (!sizes) return tl::unexpected(sizes.error());
+  std::uint64_t sum = 0;
+  for (const auto& size : *sizes) {
+    if (size.is_error()) return tl::unexpected(client::failure_of(size));
+    sum += static_cast<std::uint64_t>(size.integer);
+  }
+  return sum;
 }
 
 // As kombu does: what waits in the four lists goes, what is reserved or scheduled stays.

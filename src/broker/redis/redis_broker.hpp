@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -21,7 +22,7 @@ namespace lovage::broker::redis {
 
 struct RedisBrokerOptions {
   client::RedisOptions redis;  // with global_keyprefix, used as it is
-  // Where results are kept when that is the same server: settlements store them in the same step. Compare
+  // Where results are kept in a Redis: settlements can store them in the same step if it is the same server. Compare
   // Broker::identity with Backend::identity first.
   std::optional<ResultStore> results;
 };
@@ -58,6 +59,8 @@ class RedisBroker final : public Broker {
   // management.cpp
   Result<std::set<std::string>> known_queues(client::RedisSync& connection, Deadline deadline);
   Result<std::map<std::string, std::uint64_t>> reserved_by_queue(client::RedisSync& connection, Deadline deadline);
+  Result<std::uint64_t> sum_of_steps(client::RedisSync& connection, std::string_view command, const std::string& queue,
+                                     Deadline deadline);
 
   const RedisBrokerOptions options_;
   const Keys keys_;
