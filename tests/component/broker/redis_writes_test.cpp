@@ -74,6 +74,26 @@ TEST_P(RedisFailingWrites, TheMessageStaysReservedAndNothingElseHappens) {
   EXPECT_EQ(info().reserved, 0U);
 }
 
+// Plain acknowledgements share one fence.
+TEST_F(RedisWrites, APlainAcknowledgementWhoseWritesFailStaysReserved) {
+  publish(*direct.broker(), {message("1")});
+  Worker worker(direct);
+  const auto delivery = worker.take_one();
+  Settlement plain;
+  plain.token = delivery.token;
+  plain.results.push_back({"1", std::string(states::success), R"({"status": "SUCCESS"})"});
+  for (const std::string command : {"hdel", "setex"}) {
+    redis({"ACL", "SETUSER", "default", "-" + command});
+    EXPECT_EQ(worker.settle(plain), SettleStatus::failed) << command;
+    redis({"ACL", "SETUSER", "default", "+" + command});
+    expect_in_one_place();
+    EXPECT_EQ(result("1"), std::nullopt) << command;
+  }
+  EXPECT_EQ(worker.settle(plain), SettleStatus::settled);
+  EXPECT_EQ(info().reserved, 0U);
+  EXPECT_NE(result("1"), std::nullopt);
+}
+
 TEST_F(RedisWrites, KeysOfAWrongTypeAreFoundBeforeAnythingIsWritten) {
   publish(*direct.broker(), {message("1")});
   Worker worker(direct);

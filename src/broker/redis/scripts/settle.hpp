@@ -27,7 +27,7 @@ namespace lovage::broker::redis::lua {
 inline constexpr std::string_view kSettle = R"lua(
 local incarnations, reserved, held_marks, settled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local marks, ages, dead, alarms = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
-local id, batch, broker_db, result_db, expires = ARGV[1], ARGV[2], ARGV[4], ARGV[5], tonumber(ARGV[6])
+local id, batch, broker_db, result_db, expires = ARGV[1], ARGV[2], ARGV[4], ARGV[5], ARGV[6]
 if redis.call('HEXISTS', incarnations, id) == 0 then return {0} end
 local before = redis.call('HGET', settled, batch)
 if before then return {1, before, -1, {}} end
@@ -71,7 +71,9 @@ while p <= #ARGV do
   send_at[n] = p + 4 + 3 * tonumber(ARGV[p + 2])
   kind_at[n] = send_at[n] + 2 * tonumber(ARGV[p + 3])
   p = kind_at[n] + KIND_ARGS[kinds[n]]
-  bytes[n] = redis.call('HGET', reserved, tokens[n])
+end
+if #tokens > 0 then bytes = redis.call('HMGET', reserved, unpack(tokens)) end
+for n = 1, #tokens do
   codes[n] = bytes[n] and '1' or '0'
   if bytes[n] then
     local err = check(n)
@@ -126,10 +128,14 @@ end)
 
 -- Then it is written; `undo` holds what takes back the pushes of one settlement.
 local soonest = -1
-local undo, fenced = {}, {}
+local undo, fenced, settled_here = {}, {}, {}
+local function to_undo(n, ...)
+  undo[n] = undo[n] or {}
+  undo[n][#undo[n] + 1] = {...}
+end
 local function push(command, key, message, n)
   redis.call(command, key, message)
-  undo[n][#undo[n] + 1] = {'LREM', key, command == 'LPUSH' and 1 or -1, message}
+  to_undo(n, 'LREM', key, command == 'LPUSH' and 1 or -1, message)
 end
 local function go_back(n, text)
   local at = kind_at[n]
@@ -147,7 +153,7 @@ local function go_back(n, text)
     if string.sub(due, 1, 1) == '+' then ms = now + ms end
     local member = ARGV[at + 4] .. '\n' .. message
     redis.call('ZADD', key, string.format('%.0f', ms), member)
-    undo[n][#undo[n] + 1] = {'ZREM', key, member}
+    to_undo(n, 'ZREM', key, member)
     local wait = math.max(0, ms - now)
     if soonest < 0 or wait < soonest then soonest = wait end
   end
@@ -156,7 +162,6 @@ end
 local function write(n)
   local kind, token = kinds[n], tokens[n]
   local text = suspects and redis.call('HGET', held_marks, token)
-  undo[n] = {}
   if kind == 'k' then return end
   if kind == 's' then
     text = text or '0:0:0:0'
@@ -168,13 +173,13 @@ local function write(n)
     codes[n] = '0'
     return
   end
-  fenced[n] = true
+  fenced[n], settled_here[token] = true, true
   for at = send_at[n], kind_at[n] - 1, 2 do push('LPUSH', KEYS[tonumber(ARGV[at])], ARGV[at + 1], n) end
   if kind == 'x' then
     local at = kind_at[n]
     local entry = redis.call('XADD', dead, '*', 'queue', ARGV[at], 'step', ARGV[at + 1], 'id', ARGV[at + 2],
       'task', ARGV[at + 3], 'reason', ARGV[at + 4], 'detail', ARGV[at + 5], 'message', bytes[n])
-    undo[n][#undo[n] + 1] = {'XDEL', dead, entry}
+    to_undo(n, 'XDEL', dead, entry)
   elseif kind ~= 'a' then
     go_back(n, text)
   end
@@ -184,15 +189,44 @@ local function failed(n, err)
   codes[n] = '2'
   if type(err) == 'table' then err = err.err end
   errors[#errors + 1] = tostring(err)
-  for j = #undo[n], 1, -1 do redis.pcall(unpack(undo[n][j])) end
+  local steps = undo[n] or {}
+  for j = #steps, 1, -1 do redis.pcall(unpack(steps[j])) end
   if fenced[n] then redis.call('HSET', reserved, tokens[n], bytes[n]) end
   redis.pcall('LPUSH', alarms, tokens[n] .. ' of ' .. id .. ': ' .. tostring(err))
   redis.pcall('LTRIM', alarms, 0, 99)
 end
+local plain, plain_tokens = {}, {}
 for n = 1, #tokens do
   if codes[n] == '1' then
-    local ok, err = pcall(write, n)
-    if not ok then failed(n, err) end
+    if kinds[n] == 'a' and send_at[n] == kind_at[n] and not suspects then
+      plain[#plain + 1] = n
+    else
+      local ok, err = pcall(write, n)
+      if not ok then failed(n, err) end
+    end
+  end
+end
+-- Acknowledged, and nothing to send: one fence for all of them. Their HMGET was in this very step, so they are there,
+-- unless this batch names one twice.
+for _, n in ipairs(plain) do
+  local token = tokens[n]
+  if settled_here[token] then
+    codes[n] = '0'
+  else
+    settled_here[token] = true
+    fenced[n] = true
+    plain_tokens[#plain_tokens + 1] = token
+  end
+end
+if #plain_tokens > 0 then
+  local reply = redis.pcall('HDEL', reserved, unpack(plain_tokens))
+  if type(reply) == 'table' and reply.err then
+    for _, n in ipairs(plain) do
+      if fenced[n] then
+        fenced[n] = nil
+        failed(n, reply.err)
+      end
+    end
   end
 end
 local unstored = {}
@@ -202,7 +236,7 @@ in_results(function()
     if may_write[r] and codes[n] == '1' and not unstored[n] then
       local meta = ARGV[r + 2]
       local reply
-      if expires > 0 then
+      if expires ~= '0' then
         reply = redis.pcall('SETEX', key, expires, meta)
       else
         reply = redis.pcall('SET', key, meta)
