@@ -1,5 +1,6 @@
 #include "bare.hpp"
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -103,6 +104,7 @@ client::RedisReply must(Result<client::RedisReply> reply) {
 
 // The other process of the relay: waits, passes on, for ever.
 [[noreturn]] void relay_for_ever(const std::string& url) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   try {
     auto options = client::redis_options_from_url(url);
     if (!options) raise(options.error());

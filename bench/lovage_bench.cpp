@@ -14,7 +14,7 @@
 
 #include "app/core.hpp"
 #include "bare.hpp"
-#include "base/url.hpp"
+#include "base/suggest.hpp"
 #include "broker/broker.hpp"
 #include "engines/engines.hpp"
 #include "support/worker_process.hpp"
@@ -26,6 +26,8 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr const char* kQueue = "lovage_bench";
+constexpr std::chrono::minutes kResultsKept{10};  // what a run leaves behind goes soon
+constexpr std::chrono::seconds kStuck{60};        // a drain without any progress
 
 struct Options {
   std::string broker = "redis://127.0.0.1:6379/0";
@@ -42,6 +44,7 @@ lovage::Config config_of(const Options& options) {
   config.broker_url = options.broker;
   config.result_backend = options.backend;
   config.task_default_queue = kQueue;
+  config.result_expires = kResultsKept;
   return config;
 }
 
@@ -51,7 +54,7 @@ class Benchmark {
       : options_(std::move(options)),
         app_("lovage-bench", config_of(options_)),
         noop_(app_.remote<void()>("bench.noop")),
-        one_(options_.tasks == 0 ? 1 : options_.tasks) {}
+        tasks_(options_.tasks) {}
 
   lovage::Object run() {
     purge();
@@ -80,7 +83,9 @@ class Benchmark {
             std::to_string(options_.concurrency),
             "-l",
             "WARNING",
-            "-q"};
+            "-q",
+            "--",
+            "result_expires=" + std::to_string(std::chrono::seconds(kResultsKept).count())};
   }
 
   static lovage::Deadline limit() { return lovage::Deadline::after(std::chrono::seconds(30)); }
@@ -91,7 +96,7 @@ class Benchmark {
   }
 
   void measure_latency(lovage::Object& figures) {
-    const WorkerProcess worker(worker_arguments());
+    const WorkerProcess worker(worker_arguments(), "/dev/stderr");             // stdout holds the figures alone
     for (int i = 0; i < 50; ++i) noop_.delay().get(std::chrono::seconds(10));  // both sides warm
     std::vector<double> times;
     for (int i = 0; i < 1000; ++i) {
@@ -107,7 +112,7 @@ class Benchmark {
   }
 
   void measure_sends(lovage::Object& figures) {
-    const std::uint64_t singles = std::max<std::uint64_t>(1, one_ / 10);
+    const std::uint64_t singles = std::max<std::uint64_t>(1, tasks_ / 10);
     const auto start = Clock::now();
     for (std::uint64_t i = 0; i < singles; ++i) noop_.delay();
     figures.set("enqueue_per_s", static_cast<double>(singles) / Seconds(Clock::now() - start).count());
@@ -117,26 +122,36 @@ class Benchmark {
 
   double send_bulk() {
     const auto start = Clock::now();
-    for (std::uint64_t sent = 0; sent < one_;) {
-      const std::uint64_t chunk = std::min<std::uint64_t>(10'000, one_ - sent);
+    for (std::uint64_t sent = 0; sent < tasks_;) {
+      const std::uint64_t chunk = std::min<std::uint64_t>(10'000, tasks_ - sent);
       const std::vector<lovage::Signature> signatures(chunk, noop_.s());
       for (const auto& outcome : app_.send_many(signatures)) {
         if (!outcome.sent()) std::rethrow_exception(outcome.error);
       }
       sent += chunk;
     }
-    return static_cast<double>(one_) / Seconds(Clock::now() - start).count();
+    return static_cast<double>(tasks_) / Seconds(Clock::now() - start).count();
   }
 
-  // All tasks are waiting when the worker starts; the clock runs from its readiness on.
+  // All tasks are waiting when the worker starts. What it drained before we looked for the first time does not count.
   void measure_drain(lovage::Object& figures) {
-    const WorkerProcess worker(worker_arguments());
-    const auto start = Clock::now();
+    WorkerProcess worker(worker_arguments(), "/dev/stderr");  // stdout holds the figures alone
     const double cpu = worker.cpu_seconds();
-    while (waiting() > 0) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    const auto start = Clock::now();
+    const std::uint64_t first = waiting();
+    auto progress = start;
+    for (std::uint64_t left = first; left > 0;) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      if (!worker.running()) throw std::runtime_error("the worker ended while it drained the queue");
+      const std::uint64_t now_left = waiting();
+      if (now_left < left) progress = Clock::now();
+      if (Clock::now() - progress > kStuck) throw std::runtime_error("the worker does not drain the queue any more");
+      left = now_left;
+    }
     const double took = Seconds(Clock::now() - start).count();
-    figures.set("drain_per_s", static_cast<double>(one_) / took);
-    figures.set("drain_worker_cpu_us_per_task", (worker.cpu_seconds() - cpu) * 1e6 / static_cast<double>(one_));
+    if (first == 0) throw std::runtime_error("too few tasks to measure: they were done before the first look");
+    figures.set("drain_per_s", static_cast<double>(first) / took);
+    figures.set("drain_worker_cpu_us_per_task", (worker.cpu_seconds() - cpu) * 1e6 / static_cast<double>(first));
   }
 
   std::uint64_t waiting() {
@@ -149,7 +164,7 @@ class Benchmark {
 
   void measure_bare(lovage::Object& figures) {
     send_bulk();
-    figures.set("bare_drain_per_s", lovage::bench::bare_drain_per_s(app_.core().config(), kQueue, one_, 64));
+    figures.set("bare_drain_per_s", lovage::bench::bare_drain_per_s(app_.core().config(), kQueue, tasks_, 64));
     const bool redis = options_.broker.starts_with("redis");
     figures.set("relay_p50_ms",
                 redis ? lovage::Value(lovage::bench::relay_p50_ms(options_.broker, 1000)) : lovage::Value());
@@ -158,7 +173,7 @@ class Benchmark {
   const Options options_;
   lovage::App app_;
   lovage::Task<void()> noop_;
-  const std::uint64_t one_;
+  const std::uint64_t tasks_;
 };
 
 void print(const lovage::Object& figures, bool json) {
@@ -167,6 +182,18 @@ void print(const lovage::Object& figures, bool json) {
     return;
   }
   for (const auto& [name, value] : figures) std::cout << name << ": " << lovage::to_json(value) << "\n";
+}
+
+// The pools that a worker has; "memory:" has no place where a worker process could find the tasks.
+void check(const Options& options) {
+  static const std::vector<std::string> kPools{"threads", "prefork", "solo"};
+  if (std::find(kPools.begin(), kPools.end(), options.pool) == kPools.end()) {
+    throw lovage::ConfigError("--pool: '" + options.pool + "' is no pool" + lovage::did_you_mean(options.pool, kPools) +
+                              "; there are threads, prefork and solo");
+  }
+  if (options.broker.starts_with("memory:") || options.backend.starts_with("memory:")) {
+    throw lovage::ConfigError("memory: lives inside one process, the worker is another: use sqlite: or redis:");
+  }
 }
 
 // The worker's side: this same program, with the no-op task.
@@ -186,18 +213,34 @@ int main(int argc, char** argv) {
   CLI::App cli{"Measures sends, drained tasks, latency, memory and start-up of a Lovage worker in one run."};
   cli.add_option("--broker", options.broker, "broker URL")->capture_default_str();
   cli.add_option("--backend", options.backend, "result backend URL (default: the broker's)");
-  cli.add_option("--tasks", options.tasks, "tasks to send in bulk and to drain")->capture_default_str();
-  cli.add_option("--pool", options.pool, "the worker's pool")->capture_default_str();
-  cli.add_option("--concurrency", options.concurrency, "the pool's slots")->capture_default_str();
+  cli.add_option("--tasks", options.tasks, "tasks to send in bulk and to drain")
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{100'000'000}))
+      ->capture_default_str();
+  cli.add_option("--pool", options.pool, "the worker's pool: threads, prefork or solo")->capture_default_str();
+  cli.add_option("--concurrency", options.concurrency, "the pool's slots")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   cli.add_flag("--json", options.json, "print one JSON object");
-  CLI11_PARSE(cli, argc, argv);
+  try {
+    cli.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return cli.exit(error) == 0 ? 0 : 2;
+  }
   options.program = "/proc/self/exe";
   if (options.backend.empty()) options.backend = options.broker;
-  try {
-    print(Benchmark(options).run(), options.json);
-  } catch (const std::exception& error) {
+  const auto fail = [](const std::exception& error, int code) {
     std::cerr << "lovage-bench: " << error.what() << "\n";
-    return 2;
+    return code;
+  };
+  try {
+    check(options);
+    print(Benchmark(options).run(), options.json);
+  } catch (const lovage::ConfigError& error) {
+    return fail(error, 2);
+  } catch (const lovage::ConnectionError& error) {
+    return fail(error, 2);
+  } catch (const std::exception& error) {
+    return fail(error, 1);
   }
   return 0;
 }

@@ -1,0 +1,74 @@
+// lovage-bench, by running the real program.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include <lovage/value.hpp>
+
+#include "support/program.hpp"
+#include "support/redis_server.hpp"
+#include "support/temp_dir.hpp"
+
+namespace lovage::test {
+namespace {
+
+Ended bench(const std::vector<std::string>& arguments) {
+  Program program(LOVAGE_BENCH_PROGRAM, arguments);
+  const int code = program.wait(std::chrono::minutes(5));  // a debug build on a busy machine drains slowly
+  return {code, program.out(), program.err()};
+}
+
+void expect_all_figures(const std::string& out, bool with_relay) {
+  const Value value = from_json(out);
+  const Object* const figures = value.if_object();
+  ASSERT_NE(figures, nullptr) << out;
+  for (const char* name : {"enqueue_per_s", "enqueue_bulk_per_s", "drain_per_s", "lat_p50_ms", "lat_p99_ms", "pss_mib",
+                           "startup_ms", "bare_drain_per_s"}) {
+    const Value* const figure = figures->find(name);
+    ASSERT_NE(figure, nullptr) << name;
+    ASSERT_NE(figure->if_real(), nullptr) << name;
+    EXPECT_GT(*figure->if_real(), 0) << name;
+  }
+  const Value* const relay = figures->find("relay_p50_ms");
+  ASSERT_NE(relay, nullptr);
+  EXPECT_EQ(relay->if_real() != nullptr, with_relay);
+}
+
+TEST(Bench, MeasuresEverythingOnRedis) {
+  const RedisServer server;
+  const auto ended =
+      bench({"--broker", server.url(0), "--backend", server.url(1), "--tasks", "10000", "--pool", "threads", "--json"});
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  expect_all_figures(ended.out, true);
+}
+
+TEST(Bench, MeasuresEverythingOnAFile) {
+  const TempDir folder;
+  const std::string url = "sqlite:///" + (folder.path() / "bench.db").string();
+  const auto ended = bench({"--broker", url, "--tasks", "10000", "--pool", "prefork", "--json"});
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  expect_all_figures(ended.out, false);
+}
+
+TEST(Bench, SaysWhichOptionIsWrong) {
+  const auto pool = bench({"--pool", "thread"});
+  EXPECT_EQ(pool.code, 2);
+  EXPECT_NE(pool.err.find("did you mean 'threads'?"), std::string::npos) << pool.err;
+  EXPECT_EQ(bench({"--tasks", "none"}).code, 2);
+  EXPECT_EQ(bench({"--no-such-option"}).code, 2);
+  EXPECT_EQ(bench({"--broker", "memory://"}).code, 2);
+}
+
+TEST(Bench, SaysWhichServerCannotBeReachedWithoutItsPassword) {
+  const std::string url = "redis://:secret@127.0.0.1:" + std::to_string(free_port()) + "/0";
+  const auto ended = bench({"--broker", url, "--json"});
+  EXPECT_EQ(ended.code, 2);
+  EXPECT_NE(ended.err.find("127.0.0.1"), std::string::npos) << ended.err;
+  EXPECT_EQ(ended.err.find("secret"), std::string::npos) << ended.err;
+  EXPECT_EQ(ended.out, "");
+}
+
+}  // namespace
+}  // namespace lovage::test
