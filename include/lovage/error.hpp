@@ -90,7 +90,8 @@ class MaxRetriesExceeded : public Error {
 // A task that throws it fails under that name itself: so the failure of a task that it waited for is passed on
 // unchanged, and so a task fails with an exception of any Python name, which a Python caller catches as such:
 //
-//   throw lovage::TaskFailed("no such user", {.type = "KeyError", .module = "builtins", .arguments = Array{"ann"}});
+//   throw lovage::TaskFailed("no such user",
+//                            {.type = "KeyError", .module = "builtins", .arguments = lovage::Array{"ann"}});
 //
 // Without a type it is a plain Exception, without arguments its argument is the text.
 class TaskFailed : public Error {

@@ -334,7 +334,7 @@ TEST(Failed, AnErrbackThatIsNoSignatureIsLeftOutWithAWarning) {
   EXPECT_EQ(settlement.results.size(), 1U);
   ASSERT_EQ(settlement.sends.size(), 1U);
   EXPECT_EQ(settlement.sends[0].task, "fixed");
-  EXPECT_THAT(log::recent_lines(), Contains(AllOf(HasSubstr("WARNING"), HasSubstr("an errback is not sent"))));
+  EXPECT_THAT(log::recent_lines(), ::testing::Contains(::testing::AllOf(::testing::HasSubstr("WARNING"), ::testing::HasSubstr("an errback is not sent"))));
 }
 
 TEST(Failed, GoesToTheDeadLettersWhenFailuresAreNotAcknowledged) {
