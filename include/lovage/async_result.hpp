@@ -66,7 +66,7 @@ class ResultHandle {
   // ConnectionError when the broker cannot be reached within 5 s. Celery: AsyncResult.revoke.
   void revoke(bool terminate = false, std::string_view signal = "SIGTERM") const;
 
-  // Removes the stored result.
+  // Removes the stored result, and those of the chain's earlier steps. Celery: AsyncResult.forget.
   void forget() const;
 
   // For the library: `parents` are the ids of the chain's earlier steps, the nearest first; `stored` is a

@@ -165,8 +165,12 @@ void ResultHandle::revoke(bool terminate, std::string_view signal) const {
 }
 
 void ResultHandle::forget() const {
-  const auto forgotten = backend_of(*core_).forget(id_, Deadline::after(kReadTimeout));
-  if (!forgotten) raise(forgotten.error());
+  const auto deadline = Deadline::after(kReadTimeout);
+  std::vector<std::string> ids = parents_;
+  ids.push_back(id_);
+  for (const std::string& id : ids) {
+    if (auto forgotten = backend_of(*core_).forget(id, deadline); !forgotten) raise(forgotten.error());
+  }
 }
 
 namespace detail {

@@ -348,6 +348,11 @@ std::vector<std::pair<std::string, Scenario>> scenarios() {
          const Value text(std::string(20000, 'z'));
          expect(to.echo.apply_async({text}, {.compression = "zlib"}).get(kWait), text);
        }},
+      {"compressed_zstd",
+       [](Remote& to, const std::string&) {
+         const Value text(std::string(20000, 's'));
+         expect(to.echo.apply_async({text}, {.compression = "zstd"}).get(kWait), text);
+       }},
       {"compressed_bzip2",
        [](Remote& to, const std::string&) {
          const Value text(std::string(20000, 'b'));

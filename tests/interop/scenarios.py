@@ -246,6 +246,11 @@ def compressed_zlib(_):
 
 
 @scenario
+def compressed_zstd(_):
+    expect(signature("echo", "s" * 20000).apply_async(compression="zstd").get(timeout=WAIT), "s" * 20000)
+
+
+@scenario
 def compressed_bzip2(_):
     expect(signature("echo", "b" * 20000).apply_async(compression="bzip2").get(timeout=WAIT), "b" * 20000)
 
