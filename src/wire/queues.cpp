@@ -73,16 +73,28 @@ bool topic_matches(std::string_view pattern, std::string_view key) {
   return reached[key.size()];
 }
 
+// As kombu escapes words: all but letters and digits (of any script) and its own wildcards.
+std::string escaped_word(std::string_view word) {
+  std::string out;
+  for (const char c : word) {
+    const bool plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                       static_cast<unsigned char>(c) >= 0x80 || c == '#' || c == '*';
+    if (!plain) out += '\\';
+    out += c;
+  }
+  return out;
+}
+
 std::string topic_regex(std::string_view routing_key) {
-  std::string out = "^";
+  std::string out;
   for (std::string_view word : words_of(routing_key)) {
-    if (out.size() > 1) out += "\\.";
+    out += out.empty() ? "^" : "\\.";
     if (word == "*") {
       out += ".*?[^\\.]";
     } else if (word == "#") {
       out += ".*?";
     } else {
-      out += word;
+      out += escaped_word(word);
     }
   }
   return out + "$";

@@ -40,7 +40,8 @@ std::optional<Binding> decode_binding(std::string_view member);
 // The row that declaring this queue adds, exactly as kombu writes it.
 Binding binding_of(const QueueDeclaration& queue);
 
-// The queues that a message with this routing key goes to. Topic words: * one, # any number.
+// The queues that a message with this routing key goes to. Topic words are kombu's: "#" is any text, "*" is any text
+// that does not end in a dot, so that, unlike at RabbitMQ, it spans several words too.
 std::vector<std::string> route(ExchangeType type, std::span<const Binding> bindings, std::string_view routing_key);
 
 // Shell-like match ("tasks.*", "?", "[ab]"), as task_routes and control patterns use.

@@ -201,7 +201,10 @@ void WorkerProcess::on_disconnected(const Failure& why, std::chrono::millisecond
 }
 
 void WorkerProcess::on_incarnation_lost() {
-  log::warning("consumer: this worker was declared lost; what it held is run by others. Starting anew.");
+  // The incarnation is not registered any more; who removed it, a sweeper or the loss of all data, it cannot tell.
+  log::warning(
+      "consumer: this worker was declared lost: the broker does not know it any more. What it held is run by others, "
+      "unless the broker came back without its data. Starting anew.");
   loop_.post([this, lost = incarnation_->number] { replace_incarnation(lost); });
 }
 

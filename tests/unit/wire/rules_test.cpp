@@ -159,6 +159,9 @@ TEST(Queues, BindingsAreKombus) {
   EXPECT_EQ(encode_binding(binding_of({"tq", "tex", ExchangeType::topic, "a.#"})), "a.#\x06\x16^a\\..*?$\x06\x16tq");
   EXPECT_EQ(encode_binding(binding_of({"tq", "tex", ExchangeType::topic, "*.b"})),
             "*.b\x06\x16^.*?[^\\.]\\.b$\x06\x16tq");
+  EXPECT_EQ(binding_of({"q", "x", ExchangeType::topic, "my-tasks_1.*.+a"}).pattern,
+            "^my\\-tasks\\_1\\..*?[^\\.]\\.\\+a$");
+  EXPECT_EQ(binding_of({"q", "x", ExchangeType::topic, ".a."}).pattern, "^\\.a\\.$");
   EXPECT_EQ(encode_binding(binding_of({"w1@h.celery.pidbox", "celery.pidbox", ExchangeType::fanout, {}})),
             "\x06\x16\x06\x16w1@h.celery.pidbox");
   const auto row = decode_binding("a.#\x06\x16^a\\..*?$\x06\x16tq");
