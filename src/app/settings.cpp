@@ -98,7 +98,8 @@ using C = Config;
 constexpr std::array kSettings{
     row<&C::broker_url>("broker_url", "Where messages wait: sqlite:///file.db, redis://host:6379/0, memory://"),
     row<&C::result_backend>("result_backend", "Where results wait; empty: where the broker is; disabled://: nowhere"),
-    row<&C::broker_transport_options>("broker_transport_options", "Options of the broker: global_keyprefix, ..."),
+    row<&C::broker_transport_options>(
+        "broker_transport_options", "Options of the broker: global_keyprefix, priority_steps, visibility_timeout, ..."),
     row<&C::result_backend_transport_options>("result_backend_transport_options",
                                               "Options of the result backend: global_keyprefix, ..."),
     choice<&C::sqlite_durability, Durabilities>("sqlite_durability",

@@ -77,6 +77,7 @@ class Broker {
   // Management: chunked where long, on connections of their own.
   // `names` empty: every queue that the store knows, by a declaration or by what it holds, sorted by name. A name that
   // the store does not know comes back with zeros.
+  // A queue's numbers are of one moment: a message that moves meanwhile is in exactly one of them.
   virtual Result<std::vector<QueueInfo>> queues(std::span<const std::string> names, Deadline deadline) = 0;
   virtual Result<std::uint64_t> purge(const std::string& queue, Deadline deadline) = 0;  // waiting messages only
   virtual Result<std::vector<WorkerInfo>> workers(Deadline deadline) = 0;
@@ -84,12 +85,20 @@ class Broker {
   // Looks a dead letter up by its key or its task id.
   virtual Result<std::optional<DeadLetterEntry>> dead_letter(const std::string& key_or_id, Deadline deadline) = 0;
   // Sends `message` to its queue and removes the letter, in one step.
-  virtual Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message, Deadline deadline) = 0;
+  virtual Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message,
+                                         Deadline deadline) = 0;
   virtual Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline deadline) = 0;
 
   // Names the store that holds the data (server run id, file identity): two engines with one identity
   // settle atomically.
   virtual Result<std::string> identity(Deadline deadline) = 0;
+
+  // Whether settlements can store results in their own step, tried at the server in the way of a settlement. Asked
+  // where identities agree. "refused" and "misconfigured" say why not; another failure, that it could not be found out.
+  virtual Result<void> probe_results(Deadline deadline) {
+    static_cast<void>(deadline);
+    return {};
+  }
 
   // "redis://host:6379/0", passwords hidden.
   [[nodiscard]] virtual std::string display_url() const = 0;

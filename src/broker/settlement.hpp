@@ -9,6 +9,7 @@
 
 #include "base/clock.hpp"
 #include "base/strong.hpp"
+#include "wire/queues.hpp"
 #include "wire/task_message.hpp"
 
 namespace lovage::broker {
@@ -63,6 +64,9 @@ struct Settlement {
   std::vector<StoreResult> results;
   // Successors: link callbacks, errbacks, the next chain step. Sent once, with the settlement.
   std::vector<wire::TaskMessage> sends;
+  // Queues that the successors need and that may not exist yet: made known before anything is sent, as a producer
+  // does. Those of the anonymous exchange may be left out.
+  std::vector<wire::QueueDeclaration> declares;
 };
 
 enum class SettleStatus {

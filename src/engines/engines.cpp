@@ -13,6 +13,7 @@
 #include "broker/sqlite/memory_access.hpp"
 #include "broker/sqlite/sqlite_broker.hpp"
 #include "engines/redis_engine.hpp"
+#include "engines/transport_options.hpp"
 
 namespace lovage::engines {
 namespace {
@@ -62,15 +63,19 @@ std::shared_ptr<broker::sqlite::StoreAccess> open_memory(const std::string& text
 }
 
 std::shared_ptr<broker::Broker> sqlite_broker(const Config& config) {
+  check_no_options(config.broker_transport_options, "broker_transport_options", "sqlite");
   return broker::sqlite::make_sqlite_broker(open_sqlite(broker_url_of(config), config));
 }
 std::shared_ptr<backend::Backend> sqlite_backend(const Config& config) {
+  check_no_options(config.result_backend_transport_options, "result_backend_transport_options", "sqlite");
   return backend::sqlite::make_sqlite_backend(open_sqlite(backend_url_of(config), config));
 }
 std::shared_ptr<broker::Broker> memory_broker(const Config& config) {
+  check_no_options(config.broker_transport_options, "broker_transport_options", "memory");
   return broker::sqlite::make_sqlite_broker(open_memory(broker_url_of(config), config));
 }
 std::shared_ptr<backend::Backend> memory_backend(const Config& config) {
+  check_no_options(config.result_backend_transport_options, "result_backend_transport_options", "memory");
   return backend::sqlite::make_sqlite_backend(open_memory(backend_url_of(config), config));
 }
 

@@ -10,22 +10,34 @@
 namespace lovage::engines {
 namespace {
 
-client::RedisOptions options_of(const std::string& url, const TransportOptions& transport, std::string_view setting,
-                                const Config& config) {
-  check_redis_options(transport, setting);
+client::RedisOptions options_of(const std::string& url, const RedisTransport& transport, const Config& config) {
   auto options = client::redis_options_from_url(url);
   if (!options) throw ConfigError(options.error().message);
   options->connect_timeout = config.broker_connection_timeout;
-  if (auto prefix = text_option(transport, setting, "global_keyprefix"); !prefix.empty()) {
-    options->global_keyprefix = std::move(prefix);
-  }
-  if (auto name = text_option(transport, setting, "master_name"); !name.empty()) options->master_name = std::move(name);
+  if (auto prefix = transport.text("global_keyprefix"); !prefix.empty()) options->global_keyprefix = std::move(prefix);
+  if (auto name = transport.text("master_name"); !name.empty()) options->master_name = std::move(name);
   return *options;
 }
 
 client::RedisOptions backend_options(const Config& config) {
-  return options_of(backend_url_of(config), config.result_backend_transport_options, "result_backend_transport_options",
-                    config);
+  const RedisTransport transport(config.result_backend_transport_options, "result_backend_transport_options");
+  return options_of(backend_url_of(config), transport, config);
+}
+
+// Nothing unless the setting says how long a Python worker may hold a message: a guess would run live tasks twice.
+std::optional<broker::redis::UnackedOptions> unacked_options(const RedisTransport& transport) {
+  broker::redis::UnackedOptions options;
+  const std::pair<std::string_view, std::string*> keys[] = {{"unacked_key", &options.key},
+                                                            {"unacked_index_key", &options.index_key},
+                                                            {"unacked_mutex_key", &options.mutex_key}};
+  for (const auto& [name, key] : keys) {
+    if (auto text = transport.text(name); !text.empty()) *key = std::move(text);
+  }
+  options.mutex_expire = transport.seconds("unacked_mutex_expire").value_or(options.mutex_expire);
+  const auto timeout = transport.seconds("visibility_timeout");
+  if (!timeout) return std::nullopt;
+  options.visibility_timeout = *timeout;
+  return options;
 }
 
 bool is_redis_url(const std::string& url) {
@@ -38,8 +50,10 @@ bool is_redis_url(const std::string& url) {
 
 std::shared_ptr<broker::Broker> redis_broker(const Config& config) {
   broker::redis::RedisBrokerOptions options;
-  options.redis =
-      options_of(broker_url_of(config), config.broker_transport_options, "broker_transport_options", config);
+  const RedisTransport transport(config.broker_transport_options, "broker_transport_options");
+  options.redis = options_of(broker_url_of(config), transport, config);
+  options.layout = transport.layout();
+  options.unacked = unacked_options(transport);
   // URLs cannot tell whether both are one server (localhost and 127.0.0.1 are); the worker asks the servers.
   if (is_redis_url(backend_url_of(config))) {
     const auto results = backend_options(config);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <cstdint>
 #include <vector>
 
 #include <lovage/error.hpp>
@@ -30,14 +32,15 @@ struct Option {
 constexpr std::array kOptions{
     Option{"global_keyprefix", Use::honoured},
     Option{"master_name", Use::honoured},
+    Option{"priority_steps", Use::honoured},
+    Option{"sep", Use::honoured},
+    // Given, Lovage's workers put back what dead Python workers held; their own messages have leases instead.
+    Option{"visibility_timeout", Use::honoured},
+    Option{"unacked_key", Use::honoured},
+    Option{"unacked_index_key", Use::honoured},
+    Option{"unacked_mutex_key", Use::honoured},
+    Option{"unacked_mutex_expire", Use::honoured},
     // What is read from other queues or under other keys than its sender used is lost to its receiver.
-    Option{"priority_steps", Use::refused, "[0, 3, 6, 9]", "priorities are served in kombu's default steps"},
-    Option{"sep", Use::refused, R"("\u0006\u0016")", "lists of priorities are named with kombu's default separator"},
-    Option{"unacked_key", Use::refused, R"("unacked")", "Python workers' unacknowledged messages are not looked after"},
-    Option{"unacked_index_key", Use::refused, R"("unacked_index")",
-           "Python workers' unacknowledged messages are not looked after"},
-    Option{"unacked_mutex_key", Use::refused, R"("unacked_mutex")",
-           "Python workers' unacknowledged messages are not looked after"},
     Option{"fanout_prefix", Use::refused, "true", "remote control goes to the channels /<db>.<exchange>"},
     Option{"fanout_patterns", Use::refused, "true", "remote control goes to channels that end in the routing key"},
     Option{"body_encoding", Use::refused, R"("base64")", "bodies are always written in base64"},
@@ -45,12 +48,12 @@ constexpr std::array kOptions{
            "a message that no queue takes is an error at its sender; bad ones are in 'lovage dlq list'"},
     Option{"sentinel_kwargs", Use::refused, "{}", "passwords of sentinels cannot be given yet"},
     Option{"min_other_sentinels", Use::refused, "0", "the first sentinel that knows the master is believed"},
-    // A visibility timeout is for messages that Python workers hold; Lovage's workers have leases instead.
-    Option{"visibility_timeout", Use::harmless},
-    Option{"unacked_mutex_expire", Use::harmless},
+    Option{"queue_order_strategy", Use::refused, R"("round_robin")",
+           "within a priority the queues take turns, so that none waits for ever behind another"},
     Option{"unacked_restore_limit", Use::harmless},
+    Option{"unacked_restore_interval", Use::harmless},
+    Option{"unacked_restore_throttle", Use::harmless},
     Option{"ack_emulation", Use::harmless},
-    Option{"queue_order_strategy", Use::harmless},
     Option{"polling_interval", Use::harmless},
     Option{"max_connections", Use::harmless},
     Option{"health_check_interval", Use::harmless},
@@ -61,7 +64,21 @@ constexpr std::array kOptions{
     Option{"socket_keepalive", Use::harmless},
     Option{"socket_keepalive_options", Use::harmless},
     Option{"client_name", Use::harmless},
+    // How kombu's connections try again; see task_publish_retry_policy and broker_connection_max_retries.
+    Option{"max_retries", Use::harmless},
+    Option{"interval_start", Use::harmless},
+    Option{"interval_step", Use::harmless},
+    Option{"interval_max", Use::harmless},
+    Option{"connect_retries_timeout", Use::harmless},
 };
+
+// Of kombu's transports for RabbitMQ.
+constexpr std::array<std::string_view, 9> kAmqpOptions{"channel_max",  "client_properties", "confirm_publish",
+                                                       "frame_max",    "heartbeat",         "login_method",
+                                                       "read_timeout", "socket_settings",   "write_timeout"};
+
+constexpr std::size_t kMostSteps = 32;  // lists that one worker serves
+constexpr int kLargestPriority = 255;
 
 std::vector<std::string_view> known_names() {
   std::vector<std::string_view> names;
@@ -69,12 +86,24 @@ std::vector<std::string_view> known_names() {
   return names;
 }
 
+bool is_of_redis(std::string_view name) {
+  return std::any_of(kOptions.begin(), kOptions.end(), [&](const Option& each) { return each.name == name; });
+}
+
+bool is_of_amqp(std::string_view name) {
+  return std::find(kAmqpOptions.begin(), kAmqpOptions.end(), name) != kAmqpOptions.end();
+}
+
 }  // namespace
 
-void check_redis_options(const TransportOptions& options, std::string_view setting) {
+RedisTransport::RedisTransport(const TransportOptions& options, std::string_view setting)
+    : options_(options), setting_(setting) {
   for (const auto& [name, value] : options) {
     const auto* const option =
         std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& each) { return each.name == name; });
+    if (option == kOptions.end() && is_of_amqp(name)) {
+      throw ConfigError(fmt::format("{}: '{}' is an option of RabbitMQ, Redis has none of that name", setting, name));
+    }
     if (option == kOptions.end()) {
       throw ConfigError(fmt::format("{}: unknown option '{}'{}", setting, name, did_you_mean(name, known_names())));
     }
@@ -85,12 +114,66 @@ void check_redis_options(const TransportOptions& options, std::string_view setti
   }
 }
 
-std::string text_option(const TransportOptions& options, std::string_view setting, const std::string& name) {
-  const auto found = options.find(name);
-  if (found == options.end()) return {};
-  const std::string* const text = found->second.if_string();
-  if (text == nullptr) throw ConfigError(fmt::format("{}: '{}' is a string", setting, name));
+const Value* RedisTransport::find(std::string_view name) const {
+  const auto found = options_.find(std::string(name));
+  return found == options_.end() ? nullptr : &found->second;
+}
+
+std::string RedisTransport::text(std::string_view name) const {
+  const Value* const value = find(name);
+  if (value == nullptr) return {};
+  const std::string* const text = value->if_string();
+  if (text == nullptr) throw ConfigError(fmt::format("{}: '{}' is a string", setting_, name));
   return *text;
+}
+
+std::optional<std::chrono::milliseconds> RedisTransport::seconds(std::string_view name) const {
+  const Value* const value = find(name);
+  if (value == nullptr) return std::nullopt;
+  const auto* const whole = value->if_integer();
+  const auto* const real = value->if_real();
+  const double seconds = whole != nullptr ? static_cast<double>(*whole) : real != nullptr ? *real : 0;
+  constexpr double kLongest = 3.2e9;  // a century
+  if (!(seconds > 0 && seconds <= kLongest)) {
+    throw ConfigError(fmt::format("{}: '{}' is a number of seconds above 0", setting_, name));
+  }
+  return std::chrono::milliseconds(std::llround(std::ceil(seconds * 1000)));
+}
+
+wire::QueueLayout RedisTransport::layout() const {
+  wire::QueueLayout layout;
+  if (find("sep") != nullptr) layout.separator = text("sep");
+  if (layout.separator.empty()) throw ConfigError(fmt::format("{}: 'sep' is not empty", setting_));
+  const Value* const given = find("priority_steps");
+  if (given == nullptr) return layout;
+  const Array* const steps = given->if_array();
+  layout.steps.clear();
+  for (const auto& value : steps != nullptr ? *steps : Array{}) {
+    const auto* const step = value.if_integer();
+    const std::int64_t least = layout.steps.empty() ? 0 : layout.steps.back() + 1;
+    if (step == nullptr || *step < least || *step > kLargestPriority) {
+      layout.steps.clear();
+      break;
+    }
+    layout.steps.push_back(static_cast<int>(*step));
+  }
+  if (layout.steps.empty() || layout.steps.size() > kMostSteps) {
+    throw ConfigError(
+        fmt::format("{}: 'priority_steps' is a list of 1 to {} ascending numbers from 0 to {}, like [0, 3, 6, 9]",
+                    setting_, kMostSteps, kLargestPriority));
+  }
+  return layout;
+}
+
+void check_no_options(const TransportOptions& options, std::string_view setting, std::string_view scheme) {
+  if (options.empty()) return;
+  const std::string& name = options.begin()->first;
+  if (is_of_redis(name) || is_of_amqp(name)) {
+    throw ConfigError(fmt::format("{}: '{}' is an option of {}, {}:// has none", setting, name,
+                                  is_of_redis(name) ? "Redis" : "RabbitMQ", scheme));
+  }
+  throw ConfigError(fmt::format("{}: unknown option '{}'{}: {}:// has none", setting, name,
+                                did_you_mean(name, known_names()), scheme));
 }
 
 }  // namespace lovage::engines

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "wire/names.hpp"
-
 namespace lovage::wire {
 namespace {
 
@@ -104,33 +102,34 @@ std::string topic_regex(std::string_view routing_key) {
 
 int priority_step(int priority, std::span<const int> steps) noexcept {
   const int clamped = std::clamp(priority, 0, 9);
-  int chosen = 0;
+  int chosen = steps.back();
   for (int step : steps) {
-    if (step <= clamped) chosen = std::max(chosen, step);
+    if (step > clamped) break;
+    chosen = step;
   }
   return chosen;
 }
 
-std::string list_name(std::string_view queue, int step) {
+std::string list_name(std::string_view queue, int step, std::string_view separator) {
   std::string name(queue);
-  if (step != 0) name.append(kPrioritySeparator).append(std::to_string(step));
+  if (step != 0) name.append(separator).append(std::to_string(step));
   return name;
 }
 
-std::string encode_binding(const Binding& binding) {
+std::string encode_binding(const Binding& binding, std::string_view separator) {
   std::string out = binding.routing_key;
-  out.append(kPrioritySeparator).append(binding.pattern).append(kPrioritySeparator).append(binding.queue);
+  out.append(separator).append(binding.pattern).append(separator).append(binding.queue);
   return out;
 }
 
-std::optional<Binding> decode_binding(std::string_view member) {
-  const std::size_t first = member.find(kPrioritySeparator);
+std::optional<Binding> decode_binding(std::string_view member, std::string_view separator) {
+  const std::size_t first = member.find(separator);
   if (first == std::string_view::npos) return std::nullopt;
-  const std::size_t second = member.find(kPrioritySeparator, first + kPrioritySeparator.size());
+  const std::size_t pattern = first + separator.size();
+  const std::size_t second = member.find(separator, pattern);
   if (second == std::string_view::npos) return std::nullopt;
-  const std::size_t pattern = first + kPrioritySeparator.size();
   return Binding{std::string(member.substr(0, first)), std::string(member.substr(pattern, second - pattern)),
-                 std::string(member.substr(second + kPrioritySeparator.size()))};
+                 std::string(member.substr(second + separator.size()))};
 }
 
 Binding binding_of(const QueueDeclaration& queue) {

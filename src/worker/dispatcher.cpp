@@ -231,7 +231,7 @@ void Dispatcher::store_state(const Job& job, const std::string& state, Value met
     return log::error(
         fmt::format("Task [{}]: its state {} cannot be stored: {}", job.id(), state, result.error().message));
   if (job.acknowledged) {
-    outbox_.push({.results = {std::move(*result)}, .sends = {}, .done = {}});
+    outbox_.push({.results = {std::move(*result)}, .declares = {}, .sends = {}, .done = {}});
   } else if (settler_ != nullptr) {
     settler_->store_state(job.token, std::move(*result));
   }
@@ -290,7 +290,10 @@ void Dispatcher::settle_early_acknowledged(broker::Settlement settlement, JobId 
   // Under a number that no token has: the acknowledgement itself may still be under way.
   const JobId number = job | JobId{1} << 63;
   unsettled_.insert_or_assign(number, Unsettled{.id = id});
-  outbox_.push({.results = std::move(settlement.results), .sends = std::move(settlement.sends), .done = [this, number] {
+  outbox_.push({.results = std::move(settlement.results),
+                .declares = std::move(settlement.declares),
+                .sends = std::move(settlement.sends),
+                .done = [this, number] {
                   unsettled_.erase(number);
                   tell_if_idle();
                 }});

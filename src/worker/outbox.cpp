@@ -60,13 +60,19 @@ void Outbox::run() {
 
 bool Outbox::carry_out(std::vector<Item>& batch) {
   std::vector<broker::StoreResult> results;
+  std::vector<wire::QueueDeclaration> declares;
   std::vector<wire::TaskMessage> sends;
   for (auto& item : batch) {
     std::move(item.results.begin(), item.results.end(), std::back_inserter(results));
+    std::move(item.declares.begin(), item.declares.end(), std::back_inserter(declares));
     std::move(item.sends.begin(), item.sends.end(), std::back_inserter(sends));
   }
   const auto store = [this](const auto& left) { return backend_->store(left, Deadline::after(kCallBudget)); };
   if (backend_ != nullptr && !until_done(std::move(results), store, "store a result")) return false;
+  const auto declare = [this](const auto& left) {
+    return std::vector(left.size(), broker_.declare(left, Deadline::after(kCallBudget)));
+  };
+  if (!until_done(std::move(declares), declare, "declare a queue")) return false;
   const auto publish = [this](const auto& left) { return broker_.publish(left, Deadline::after(kCallBudget)); };
   if (!until_done(std::move(sends), publish, "send a task")) return false;
   for (auto& item : batch)

@@ -18,9 +18,10 @@ namespace lovage::worker {
 class Outbox {
  public:
   struct Item {
-    std::vector<broker::StoreResult> results;  // stored first
-    std::vector<wire::TaskMessage> sends;      // then sent
-    UniqueFunction<void()> done;               // then called, through `post`
+    std::vector<broker::StoreResult> results;      // stored first
+    std::vector<wire::QueueDeclaration> declares;  // then made known
+    std::vector<wire::TaskMessage> sends;          // then sent
+    UniqueFunction<void()> done;                   // then called, through `post`
   };
   using Post = std::function<void(UniqueFunction<void()>)>;
 

@@ -108,6 +108,7 @@ Settlement SettlementRules::succeeded(const Job& job, const Outcome& outcome, Ti
     auto successors = builder.after_success(*job.embed, *result);
     if (!successors) return failed(job, encode_error(successors.error().message), {}, outcome.children, now);
     settlement.sends = std::move(successors->messages);
+    settlement.declares = std::move(successors->queues);
     std::move(successors->children.begin(), successors->children.end(), std::back_inserter(children));
   }
   if (job.rules.stores_result) {
@@ -119,7 +120,7 @@ Settlement SettlementRules::succeeded(const Job& job, const Outcome& outcome, Ti
 }
 
 // An errback that cannot be sent costs itself alone: the failure is stored and the others are sent all the same.
-std::vector<wire::TaskMessage> SettlementRules::errback_messages(const Job& job) const {
+Successors SettlementRules::errback_messages(const Job& job) const {
   const auto warn = [&](const std::string& why) {
     log::warning(fmt::format("Task {}[{}]: an errback is not sent: {}", job.message.display_name(), job.id(), why),
                  {{"id", job.id()}, {"name", job.message.task}});
@@ -135,7 +136,7 @@ std::vector<wire::TaskMessage> SettlementRules::errback_messages(const Job& job)
   if (sendable.empty()) return {};
   SuccessorBuilder builder(facts_, {.root_id = job.root_id(), .parent_id = job.id()});
   auto successors = builder.after_failure(sendable, job.id());
-  if (successors) return std::move(successors->messages);
+  if (successors) return std::move(*successors);
   warn(successors.error().message);
   return {};
 }
@@ -162,7 +163,9 @@ Settlement SettlementRules::failed(const Job& job, const wire::ExceptionInfo& ex
                               exception_meta(job.message, states::failure, exception, std::move(traceback),
                                              child_tuples(children), facts_, now));
   if (job.embed && job.embed->errbacks && !job.embed->errbacks->empty()) {
-    settlement.sends = errback_messages(job);
+    auto successors = errback_messages(job);
+    settlement.sends = std::move(successors.messages);
+    settlement.declares = std::move(successors.queues);
   }
   return settlement;
 }

@@ -9,6 +9,7 @@
 #include "execution/request.hpp"
 #include "worker/facts.hpp"
 #include "worker/job.hpp"
+#include "worker/successors.hpp"
 
 namespace lovage::worker {
 
@@ -46,7 +47,7 @@ class SettlementRules {
   [[nodiscard]] broker::Settlement succeeded(const Job& job, const execution::Outcome& outcome, Timestamp now) const;
   [[nodiscard]] broker::Settlement failed(const Job& job, const wire::ExceptionInfo& exception, std::string traceback,
                                           const std::vector<std::string>& children, Timestamp now) const;
-  [[nodiscard]] std::vector<wire::TaskMessage> errback_messages(const Job& job) const;
+  [[nodiscard]] Successors errback_messages(const Job& job) const;
   [[nodiscard]] broker::Settlement failed_task(const Job& job, const execution::Outcome& outcome, Timestamp now) const;
   [[nodiscard]] broker::Settlement timed_out(const Job& job, Timestamp now) const;
   [[nodiscard]] broker::Settlement retried(const Job& job, const execution::Outcome& outcome, Timestamp now) const;

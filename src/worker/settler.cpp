@@ -6,8 +6,10 @@ namespace lovage::worker {
 
 void OrderedSettler::settle(broker::Settlement settlement) {
   if (settlement.results.empty() && settlement.sends.empty()) return consumer_.settle(std::move(settlement));
-  Outbox::Item item{
-      .results = std::exchange(settlement.results, {}), .sends = std::exchange(settlement.sends, {}), .done = {}};
+  Outbox::Item item{.results = std::exchange(settlement.results, {}),
+                    .declares = std::exchange(settlement.declares, {}),
+                    .sends = std::exchange(settlement.sends, {}),
+                    .done = {}};
   item.done = [this, alive = std::weak_ptr<bool>(alive_), rest = std::move(settlement)]() mutable {
     if (!alive.expired()) consumer_.settle(std::move(rest));
   };
@@ -15,7 +17,7 @@ void OrderedSettler::settle(broker::Settlement settlement) {
 }
 
 void OrderedSettler::store_state(Token /*token*/, broker::StoreResult result) {
-  outbox_.push({.results = {std::move(result)}, .sends = {}, .done = {}});
+  outbox_.push({.results = {std::move(result)}, .declares = {}, .sends = {}, .done = {}});
 }
 
 }  // namespace lovage::worker

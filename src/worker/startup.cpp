@@ -87,11 +87,19 @@ Result<bool> Startup::same_engine() {
   if (!broker) return tl::unexpected(broker.error());
   const auto backend = plan_.backend->identity(Deadline::after(plan_.timeout));
   if (!backend) return tl::unexpected(backend.error());
-  if (*broker == *backend) return true;
-  log::warning(
-      fmt::format("results ({}) and messages ({}) are in two engines: a worker that dies between storing a result and "
-                  "acknowledging its message leaves a task that runs again, and whose callbacks are sent again",
-                  plan_.backend->display_url(), plan_.broker.display_url()));
+  std::string why = "are in two engines";
+  if (*broker == *backend) {
+    const auto probed = plan_.broker.probe_results(Deadline::after(plan_.timeout));
+    if (probed) return true;
+    if (probed.error().code != Errc::refused && probed.error().code != Errc::misconfigured) {
+      return tl::unexpected(probed.error());
+    }
+    why = fmt::format("are on one server, but no script can reach both ({})", probed.error().message);
+  }
+  log::warning(fmt::format(
+      "results ({}) and messages ({}) {}: a worker that dies between storing a result and acknowledging its message "
+      "leaves a task that runs again, and whose callbacks are sent again",
+      plan_.backend->display_url(), plan_.broker.display_url(), why));
   return false;
 }
 

@@ -1,5 +1,6 @@
 #include "worker/successors.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -163,13 +164,20 @@ Result<void> SuccessorBuilder::add_task(wire::SignatureData signature, const Val
   return {};
 }
 
+void SuccessorBuilder::add_queue(wire::QueueDeclaration queue) {
+  const auto same = [&](const auto& known) { return known.name == queue.name; };
+  if (std::ranges::none_of(made_.queues, same)) made_.queues.push_back(std::move(queue));
+}
+
 Result<wire::TaskMessage> SuccessorBuilder::message_of(wire::SignatureData signature, const Chain& rest) {
   // A frozen signature may carry these as null; whose successor it is is known here.
   signature.options.erase("root_id");
   signature.options.erase("parent_id");
   if (rest) signature.options.set("chain", Value(*rest));
   try {
-    return app::prepare(facts_.core, std::move(signature), lineage_).message;
+    auto prepared = app::prepare(facts_.core, std::move(signature), lineage_);
+    if (prepared.queue) add_queue(std::move(*prepared.queue));
+    return std::move(prepared.message);
   } catch (const Error& error) {  // the app's layer throws at its callers
     return fail(Errc::bad_data, error.what());
   }

@@ -19,7 +19,8 @@ namespace lovage::worker {
 // What leaves with a settlement.
 struct Successors {
   std::vector<wire::TaskMessage> messages;
-  Array children;  // result tuples, as a result's "children" lists them
+  std::vector<wire::QueueDeclaration> queues;  // theirs, each once
+  Array children;                              // result tuples, as a result's "children" lists them
 };
 
 class SuccessorBuilder {
@@ -39,6 +40,7 @@ class SuccessorBuilder {
   Result<void> add_group(const Array& tasks, Object options, const Value& argument, const Chain& rest);
   Result<void> add_chain(Array tasks, const Object& options, const Value& argument, const Chain& rest);
   Result<void> add_task(wire::SignatureData signature, const Value& argument, const Chain& rest);
+  void add_queue(wire::QueueDeclaration queue);
   Result<wire::TaskMessage> message_of(wire::SignatureData signature, const Chain& rest);
 
   const Facts& facts_;

@@ -1,4 +1,5 @@
 // Publishing, reserving, priorities, credit, the schedule.
+#include <atomic>
 #include <set>
 
 #include "contract/contract.hpp"
@@ -193,6 +194,39 @@ TEST_P(Reserving, AFanoutExchangeIsKeptApartFromDirectOnes) {
   publish(*store->broker(), {sent});
   Worker worker(*store, {"a", "b"});
   EXPECT_EQ(worker.take_one().queue, "b");
+}
+
+TEST_P(Reserving, ACountOfAQueueHoldsEachMessageOnce) {
+  constexpr std::size_t kMessages = 5;
+  std::vector<wire::TaskMessage> messages;
+  for (std::size_t i = 0; i < kMessages; ++i)
+    messages.push_back(message(std::to_string(i), "q", static_cast<int>(2 * i)));
+  publish(*store->broker(), messages);
+  // Messages go round: reserved, back to a queue, into the schedule and out of it, through the waits of an idle worker.
+  Worker worker(*store);
+  std::atomic<std::size_t> rounds = 0;
+  worker.handler = [&](broker::Consumer& consumer, std::vector<broker::Delivery> deliveries) {
+    for (const auto& delivery : deliveries) {
+      broker::Settlement back;
+      back.token = delivery.token;
+      back.disposal = ++rounds % 3 == 0 ? broker::Disposal::schedule : broker::Disposal::return_tail;
+      back.due.delay = 1ms;
+      consumer.settle(std::move(back));
+    }
+    consumer.set_credit(2 + rounds % 2, 1u << 20);
+  };
+  worker.credit(2);
+  const auto broker = store->broker();
+  const auto enough = patience();
+  for (int looks = 0; looks < 200 || rounds < 100; ++looks) {
+    ASSERT_FALSE(enough.passed()) << "messages do not go round";
+    const auto infos = broker->queues(std::vector<std::string>{"q", "nobody's"}, patience());
+    ASSERT_TRUE(infos) << infos.error().message;
+    const auto& [name, ready, scheduled, reserved] = infos->front();
+    ASSERT_EQ(ready + scheduled + reserved, kMessages)
+        << ready << " ready, " << scheduled << " scheduled, " << reserved << " reserved at look " << looks;
+    ASSERT_EQ(infos->back().ready + infos->back().scheduled + infos->back().reserved, 0U);
+  }
 }
 
 }  // namespace

@@ -173,6 +173,63 @@ TEST_P(Settling, ASuccessorWithoutAQueueFailsTheSettlementWhole) {
   EXPECT_EQ(worker.settle(delivery.token), SettleStatus::settled);
 }
 
+std::vector<std::string> known_queues(Store& store) {
+  const auto infos = store.broker()->queues({}, patience());
+  if (!infos) throw std::runtime_error(infos.error().message);
+  std::vector<std::string> names;
+  for (const auto& each : *infos) names.push_back(each.name);
+  return names;
+}
+
+TEST_P(Settling, ASuccessorsQueueIsKnownFromThenOn) {
+  publish(*store->broker(), {message("1")});
+  Worker worker(*store);
+  auto done = settlement(worker.take_one());
+  done.declares.push_back(queue_named("fresh"));
+  done.sends.push_back(message("link", "fresh"));
+  EXPECT_EQ(worker.settle(std::move(done)), SettleStatus::settled);
+  EXPECT_EQ(info("fresh").ready, 1U);
+  ASSERT_TRUE(store->broker()->purge("fresh", patience()));
+  EXPECT_THAT(known_queues(*store), testing::Contains("fresh")) << "with nothing in it";
+}
+
+TEST_P(Settling, ASuccessorReachesAQueueThatIsBoundWithIt) {
+  publish(*store->broker(), {message("1"), message("2")});
+  Worker worker(*store);
+  auto done = settlement(worker.take_one());
+  done.declares.push_back({"deep", "animals", wire::ExchangeType::topic, "cat.*"});
+  done.sends.push_back(message("link-1", "cat.small"));
+  done.sends.back().exchange = "animals";
+  EXPECT_EQ(worker.settle(std::move(done)), SettleStatus::settled);
+  EXPECT_EQ(info("deep").ready, 1U);
+  // A second queue of an exchange that the worker has read already.
+  auto more = settlement(worker.take_one());
+  more.declares.push_back({"big", "animals", wire::ExchangeType::topic, "*.big"});
+  more.sends.push_back(message("link-2", "cat.big"));
+  more.sends.back().exchange = "animals";
+  EXPECT_EQ(worker.settle(std::move(more)), SettleStatus::settled);
+  EXPECT_EQ(info("deep").ready, 2U);
+  EXPECT_EQ(info("big").ready, 1U);
+}
+
+TEST_P(Settling, AQueueThatSomebodyElseBoundALittleLaterIsFound) {
+  ASSERT_TRUE(store->broker()->declare(
+      std::vector<wire::QueueDeclaration>{{"deep", "animals", wire::ExchangeType::topic, "cat.*"}}, patience()));
+  publish(*store->broker(), {message("1"), message("2")});
+  Worker worker(*store);
+  auto done = settlement(worker.take_one());
+  done.sends.push_back(message("link-1", "cat.small"));
+  done.sends.back().exchange = "animals";
+  EXPECT_EQ(worker.settle(std::move(done)), SettleStatus::settled);
+  ASSERT_TRUE(store->broker()->declare(
+      std::vector<wire::QueueDeclaration>{{"dogs", "animals", wire::ExchangeType::topic, "dog.*"}}, patience()));
+  auto more = settlement(worker.take_one());
+  more.sends.push_back(message("link-2", "dog.small"));
+  more.sends.back().exchange = "animals";
+  EXPECT_EQ(worker.settle(std::move(more)), SettleStatus::settled);
+  EXPECT_EQ(info("dogs").ready, 1U);
+}
+
 TEST_P(Settling, FailureDoesNotReplaceSuccess) {
   publish(*store->broker(), {message("1"), message("1")});
   Worker worker(*store);

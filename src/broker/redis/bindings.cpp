@@ -24,24 +24,29 @@ bool Bindings::knows(const std::string& exchange) const {
 void Bindings::learn(const std::string& exchange, const client::RedisReply& members) {
   Known known{{}, std::chrono::steady_clock::now()};
   for (const auto& member : members.items) {
-    if (auto row = wire::decode_binding(member.text)) known.rows.push_back(std::move(*row));
+    if (auto row = wire::decode_binding(member.text, layout_.separator)) known.rows.push_back(std::move(*row));
   }
   known_[exchange] = std::move(known);
 }
 
 Result<std::vector<std::string>> Bindings::lists_for(const wire::TaskMessage& message) const {
-  const int step = wire::priority_step(message.priority);
-  if (message.exchange.empty()) return std::vector<std::string>{wire::list_name(message.routing_key, step)};
+  return lists_for(message.exchange, message.routing_key, message.priority);
+}
+
+Result<std::vector<std::string>> Bindings::lists_for(const std::string& exchange, const std::string& routing_key,
+                                                     int priority) const {
+  const int step = layout_.step_of(priority);
+  if (exchange.empty()) return std::vector<std::string>{wire::list_name(routing_key, step, layout_.separator)};
   std::vector<std::string> lists;
-  if (const auto found = known_.find(message.exchange); found != known_.end()) {
+  if (const auto found = known_.find(exchange); found != known_.end()) {
     const auto& rows = found->second.rows;
-    for (const auto& queue : wire::route(type_of(rows), rows, message.routing_key)) {
-      lists.push_back(wire::list_name(queue, step));
+    for (const auto& queue : wire::route(type_of(rows), rows, routing_key)) {
+      lists.push_back(wire::list_name(queue, step, layout_.separator));
     }
   }
   if (lists.empty()) {
-    return fail(Errc::not_found, "no queue is bound to exchange '" + message.exchange + "' for routing key '" +
-                                     message.routing_key + "'");
+    return fail(Errc::not_found,
+                "no queue is bound to exchange '" + exchange + "' for routing key '" + routing_key + "'");
   }
   return lists;
 }

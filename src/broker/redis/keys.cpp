@@ -1,5 +1,6 @@
 #include "broker/redis/keys.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 #include "wire/names.hpp"
@@ -37,11 +38,11 @@ bool parse_reservation_field(std::string_view field, Reservation& out) {
   return true;
 }
 
-ListName parse_list_name(std::string_view name) {
-  const auto separator = name.rfind(wire::kPrioritySeparator);
+ListName parse_list_name(std::string_view name, const wire::QueueLayout& layout) {
+  const auto separator = name.rfind(layout.separator);
   int step = 0;
-  if (separator == std::string_view::npos ||
-      !parse_number(name.substr(separator + wire::kPrioritySeparator.size()), step)) {
+  if (separator == std::string_view::npos || !parse_number(name.substr(separator + layout.separator.size()), step) ||
+      std::find(layout.steps.begin(), layout.steps.end(), step) == layout.steps.end()) {
     return {std::string(name), 0};
   }
   return {std::string(name.substr(0, separator)), step};

@@ -4,18 +4,31 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/strong.hpp"
+#include "wire/queues.hpp"
 
 namespace lovage::broker::redis {
 
 class Keys {
  public:
-  explicit Keys(std::string global_keyprefix) : prefix_(std::move(global_keyprefix)) {}
+  explicit Keys(std::string global_keyprefix, wire::QueueLayout layout = {})
+      : prefix_(std::move(global_keyprefix)), layout_(std::move(layout)) {}
 
   // Kombu's: a queue's list, the rows of an exchange.
   [[nodiscard]] std::string list(std::string_view list_name) const { return prefix_ + std::string(list_name); }
   [[nodiscard]] std::string binding(std::string_view exchange) const;
+
+  // The names, without prefix, of the lists that hold a queue's messages by priority.
+  [[nodiscard]] const wire::QueueLayout& layout() const noexcept { return layout_; }
+  [[nodiscard]] std::string list_name(std::string_view queue, int step) const {
+    return wire::list_name(queue, step, layout_.separator);
+  }
+  // The row that declaring this queue adds to its exchange's.
+  [[nodiscard]] std::string binding_row(const wire::QueueDeclaration& queue) const {
+    return wire::encode_binding(wire::binding_of(queue), layout_.separator);
+  }
 
   // One a store.
   [[nodiscard]] std::string incarnations() const { return own("incarnations"); }
@@ -42,6 +55,7 @@ class Keys {
  private:
   [[nodiscard]] std::string own(std::string_view name, std::string_view rest = {}) const;
   std::string prefix_;
+  wire::QueueLayout layout_;
 };
 
 // Fields "list:<name>" of about:<id> name the lists that an incarnation serves.
@@ -62,7 +76,7 @@ struct ListName {
   std::string queue;
   int step = 0;
 };
-ListName parse_list_name(std::string_view name);
+ListName parse_list_name(std::string_view name, const wire::QueueLayout& layout = {});
 
 // Where results are kept, for settlements that store them in the same step.
 std::string result_key(std::string_view result_prefix, std::string_view task_id);

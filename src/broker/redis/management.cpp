@@ -1,4 +1,4 @@
-// RedisBroker: queues, workers and dead letters, for people.
+// RedisBroker: purging, workers and dead letters, for people.
 #include <algorithm>
 #include <charconv>
 #include <utility>
@@ -16,37 +16,6 @@ std::uint64_t number_in(std::string_view text) {
   std::uint64_t number = 0;
   std::from_chars(text.data(), text.data() + text.size(), number);
   return number;
-}
-
-// Kombu's own exchanges for control and events: no task waits behind them.
-bool is_of_tasks(std::string_view exchange) {
-  return exchange != "celeryev" && !exchange.ends_with("celery.pidbox");
-}
-
-// Calls `visit` for every key that matches, chunk by chunk.
-template <class Visit>
-Result<void> scan(client::RedisSync& connection, const std::string& pattern, Deadline deadline, Visit visit) {
-  std::string cursor = "0";
-  do {
-    const auto page = connection.command({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}, deadline);
-    if (!page) return tl::unexpected(page.error());
-    if (page->items.size() != 2) return fail(Errc::bad_data, "a SCAN reply of another shape");
-    cursor = page->items[0].text;
-    for (const auto& key : page->items[1].items) {
-      if (auto visited = visit(key.text); !visited) return visited;
-    }
-  } while (cursor != "0");
-  return {};
-}
-
-// A literal text as a glob pattern.
-std::string escaped(std::string_view text) {
-  std::string pattern;
-  for (const char c : text) {
-    if (std::string_view("*?[]\\^-").find(c) != std::string_view::npos) pattern += '\\';
-    pattern += c;
-  }
-  return pattern;
 }
 
 DeadLetterEntry entry_of(const RedisReply& item) {
@@ -80,109 +49,19 @@ bool is_letter_key(std::string_view text) {
 
 }  // namespace
 
-Result<std::set<std::string>> RedisBroker::known_queues(client::RedisSync& connection, Deadline deadline) {
-  std::set<std::string> names;
-  const std::string prefix = keys_.binding("");
-  auto scanned = scan(connection, escaped(prefix) + "*", deadline, [&](const std::string& key) -> Result<void> {
-    if (!is_of_tasks(std::string_view(key).substr(prefix.size()))) return {};
-    const auto rows = connection.command({"SMEMBERS", key}, deadline);
-    if (!rows) return tl::unexpected(rows.error());
-    for (const auto& row : rows->items) {
-      if (auto binding = wire::decode_binding(row.text)) names.insert(std::move(binding->queue));
-    }
-    return {};
-  });
-  if (!scanned) return tl::unexpected(scanned.error());
-  const auto lists = connection.command({"SMEMBERS", keys_.lists()}, deadline);
-  if (!lists) return tl::unexpected(lists.error());
-  for (const auto& list : lists->items) names.insert(parse_list_name(list.text).queue);
-  return names;
-}
-
-Result<std::map<std::string, std::uint64_t>> RedisBroker::reserved_by_queue(client::RedisSync& connection,
-                                                                            Deadline deadline) {
-  std::map<std::string, std::uint64_t> counts;
-  const auto incarnations = connection.command({"HKEYS", keys_.incarnations()}, deadline);
-  if (!incarnations) return tl::unexpected(incarnations.error());
-  for (const auto& id : incarnations->items) {
-    const auto fields = connection.command({"HKEYS", keys_.reserved(IncarnationId(id.text))}, deadline);
-    if (!fields) return tl::unexpected(fields.error());
-    for (const auto& field : fields->items) {
-      Reservation reservation;
-      if (parse_reservation_field(field.text, reservation)) ++counts[parse_list_name(reservation.list_name).queue];
-    }
-    // What a wait has brought counts as reserved as well.
-    const auto about = connection.command({"HKEYS", keys_.about(IncarnationId(id.text))}, deadline);
-    if (!about) return tl::unexpected(about.error());
-    for (const auto& field : about->items) {
-      if (!field.text.starts_with(kListField)) continue;
-      const std::string list = field.text.substr(kListField.size());
-      const auto waiting = connection.command({"LLEN", keys_.inbox(IncarnationId(id.text), list)}, deadline);
-      if (!waiting) return tl::unexpected(waiting.error());
-      if (waiting->integer > 0) counts[parse_list_name(list).queue] += static_cast<std::uint64_t>(waiting->integer);
-    }
-  }
-  return counts;
-}
-
-Result<std::vector<QueueInfo>> RedisBroker::queues(std::span<const std::string> names, Deadline deadline) {
-  auto connection = pool_.take(deadline);
-  if (!connection) return tl::unexpected(connection.error());
-  std::vector<std::string> wanted(names.begin(), names.end());
-  if (wanted.empty()) {
-    auto known = known_queues(**connection, deadline);
-    if (!known) return tl::unexpected(known.error());
-    wanted.assign(known->begin(), known->end());
-  }
-  // In the order of a message's way, so that one that moves on meanwhile is counted twice rather than never.
-  std::vector<QueueInfo> infos;
-  for (const auto& name : wanted) {
-    const auto ready = sum_of_steps(**connection, "LLEN", name, deadline);
-    if (!ready) return tl::unexpected(ready.error());
-    infos.push_back({name, *ready, 0, 0});
-  }
-  auto reserved = reserved_by_queue(**connection, deadline);
-  if (!reserved) return tl::unexpected(reserved.error());
-  for (auto& info : infos) {
-    info.reserved = (*reserved)[info.name];
-    const auto scheduled = sum_of_steps(**connection, "ZCARD", info.name, deadline);
-    if (!scheduled) return tl::unexpected(scheduled.error());
-    info.scheduled = *scheduled;
-  }
-  return infos;
-}
-
-// LLEN of a queue's lists or ZCARD of their schedules, summed up.
-Result<std::uint64_t> RedisBroker::sum_of_steps(client::RedisSync& connection, std::string_view command,
-                                                const std::string& queue, Deadline deadline) {
-  std::string bytes;
-  for (const int step : wire::kDefaultPrioritySteps) {
-    const std::string list = wire::list_name(queue, step);
-    client::append_command(bytes, {command, command == "LLEN" ? keys_.list(list) : keys_.schedule(list)});
-  }
-  const auto sizes = connection.pipeline(bytes, wire::kDefaultPrioritySteps.size(), deadline);
-  if (!sizes) return tl::unexpected(sizes.error());
-  std::uint64_t sum = 0;
-  for (const auto& size : *sizes) {
-    if (size.is_error()) return tl::unexpected(client::failure_of(size));
-    sum += static_cast<std::uint64_t>(size.integer);
-  }
-  return sum;
-}
-
-// As kombu does: what waits in the four lists goes, what is reserved or scheduled stays.
+// As kombu does: what waits in its lists goes, what is reserved or scheduled stays.
 Result<std::uint64_t> RedisBroker::purge(const std::string& queue, Deadline deadline) {
   auto connection = pool_.take(deadline);
   if (!connection) return tl::unexpected(connection.error());
   std::string bytes;
   client::append_command(bytes, {"MULTI"});
-  for (const int step : wire::kDefaultPrioritySteps) {
-    const std::string list = keys_.list(wire::list_name(queue, step));
+  for (const int step : keys_.layout().steps) {
+    const std::string list = keys_.list(keys_.list_name(queue, step));
     client::append_command(bytes, {"LLEN", list});
     client::append_command(bytes, {"DEL", list});
   }
   client::append_command(bytes, {"EXEC"});
-  const auto replies = (*connection)->pipeline(bytes, 2 + 2 * wire::kDefaultPrioritySteps.size(), deadline);
+  const auto replies = (*connection)->pipeline(bytes, 2 + 2 * keys_.layout().steps.size(), deadline);
   if (!replies) return tl::unexpected(replies.error());
   const RedisReply& done = replies->back();
   if (done.is_error()) return tl::unexpected(client::failure_of(done));

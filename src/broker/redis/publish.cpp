@@ -131,7 +131,7 @@ std::string RedisBroker::undeclared_binding(const wire::TaskMessage& message) {
   if (declared_.contains(message.routing_key)) return {};
   wire::QueueDeclaration queue;
   queue.name = message.routing_key;
-  return wire::encode_binding(wire::binding_of(queue));
+  return keys_.binding_row(queue);
 }
 
 }  // namespace lovage::broker::redis

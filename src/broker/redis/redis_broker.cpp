@@ -10,7 +10,10 @@
 namespace lovage::broker::redis {
 
 RedisBroker::RedisBroker(RedisBrokerOptions options)
-    : options_(std::move(options)), keys_(options_.redis.global_keyprefix), pool_(options_.redis) {}
+    : options_(std::move(options)),
+      keys_(options_.redis.global_keyprefix, options_.layout),
+      pool_(options_.redis),
+      bindings_(options_.layout) {}
 
 RedisBroker::~RedisBroker() = default;
 
@@ -21,7 +24,7 @@ ConsumerPair RedisBroker::make_consumer(net::Loop& loop, ConsumerOptions options
   ConsumerSetup setup{options_.redis, keys_, options_.results, incarnation, std::move(options), heartbeat};
   ConsumerPair pair;
   pair.consumer = std::make_unique<RedisConsumer>(loop, std::move(setup));
-  pair.lease = std::make_unique<RedisLease>(options_.redis, keys_, incarnation, lease, heartbeat);
+  pair.lease = std::make_unique<RedisLease>(options_.redis, keys_, incarnation, lease, heartbeat, options_.unacked);
   return pair;
 }
 
@@ -31,7 +34,7 @@ Result<void> RedisBroker::declare(std::span<const wire::QueueDeclaration> queues
   std::string bytes;
   for (const auto& queue : queues) {
     const std::string exchange = queue.exchange.empty() ? queue.name : queue.exchange;
-    client::append_command(bytes, {"SADD", keys_.binding(exchange), wire::encode_binding(wire::binding_of(queue))});
+    client::append_command(bytes, {"SADD", keys_.binding(exchange), keys_.binding_row(queue)});
   }
   if (queues.empty()) return {};
   const auto replies = (*connection)->pipeline(bytes, queues.size(), deadline);
@@ -48,6 +51,21 @@ Result<std::vector<std::string>> RedisBroker::check(Deadline deadline) {
   auto connection = pool_.take(deadline);
   if (!connection) return tl::unexpected(connection.error());
   return check_server(**connection, deadline);
+}
+
+Result<void> RedisBroker::probe_results(Deadline deadline) {
+  if (!options_.results) return fail(Errc::misconfigured, "results are not kept in a Redis");
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  const std::string nobodys = "lovage-probe-" + new_uuid();
+  const auto reply = run(**connection,
+                         {&probe_results_script(),
+                          {keys_.incarnations(), result_key(options_.results->prefix, nobodys)},
+                          {std::to_string(options_.redis.db), std::to_string(options_.results->db), nobodys}},
+                         deadline);
+  if (!reply) return tl::unexpected(reply.error());
+  if (reply->integer != 1) return fail(Errc::misconfigured, "SELECT in a script leads to another database");
+  return {};
 }
 
 Result<std::string> RedisBroker::identity(Deadline deadline) {

@@ -1,11 +1,11 @@
 // The Redis broker: kombu's keys for queues and bindings, Lovage's own for what workers hold.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +15,7 @@
 #include "broker/redis/bindings.hpp"
 #include "broker/redis/keys.hpp"
 #include "broker/redis/settle_batch.hpp"
+#include "broker/redis/unacked.hpp"
 #include "client/redis_options.hpp"
 #include "client/redis_sync.hpp"
 
@@ -22,9 +23,12 @@ namespace lovage::broker::redis {
 
 struct RedisBrokerOptions {
   client::RedisOptions redis;  // with global_keyprefix, used as it is
+  wire::QueueLayout layout = {};
   // Where results are kept in a Redis: settlements can store them in the same step if it is the same server. Compare
   // Broker::identity with Backend::identity first.
   std::optional<ResultStore> results;
+  // Whether its workers give back what dead Python workers held: only where the visibility timeout is set.
+  std::optional<UnackedOptions> unacked = {};
 };
 
 class RedisBroker final : public Broker {
@@ -47,6 +51,7 @@ class RedisBroker final : public Broker {
   Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline deadline) override;
 
   Result<std::string> identity(Deadline deadline) override;
+  Result<void> probe_results(Deadline deadline) override;
   [[nodiscard]] std::string display_url() const override { return options_.redis.display_url; }
 
  private:
@@ -56,11 +61,10 @@ class RedisBroker final : public Broker {
   Result<void> read_bindings(client::RedisSync& connection, const std::string& exchange, Deadline deadline);
   std::string undeclared_binding(const wire::TaskMessage& message);
 
-  // management.cpp
+  // queue_counts.cpp
   Result<std::set<std::string>> known_queues(client::RedisSync& connection, Deadline deadline);
-  Result<std::map<std::string, std::uint64_t>> reserved_by_queue(client::RedisSync& connection, Deadline deadline);
-  Result<std::uint64_t> sum_of_steps(client::RedisSync& connection, std::string_view command, const std::string& queue,
-                                     Deadline deadline);
+  Result<std::vector<QueueInfo>> count_queues(client::RedisSync& connection, std::span<const std::string> names,
+                                              Deadline deadline);
 
   const RedisBrokerOptions options_;
   const Keys keys_;

@@ -28,7 +28,8 @@ bool Heartbeat::is_fresh(std::chrono::milliseconds within) const noexcept {
   return std::chrono::steady_clock::now() - answered <= within;
 }
 
-RedisConsumer::RedisConsumer(net::Loop& loop, ConsumerSetup setup) : loop_(loop), setup_(std::move(setup)) {}
+RedisConsumer::RedisConsumer(net::Loop& loop, ConsumerSetup setup)
+    : loop_(loop), setup_(std::move(setup)), bindings_(setup_.keys.layout()) {}
 
 RedisConsumer::~RedisConsumer() = default;
 
@@ -62,16 +63,17 @@ void RedisConsumer::add_lists(const wire::QueueDeclaration& queue) {
   if (std::any_of(lists_.begin(), lists_.end(), [&](const List& list) { return list.active && same(list); })) return;
   const auto active = static_cast<std::size_t>(
       std::count_if(lists_.begin(), lists_.end(), [](const List& list) { return list.active; }));
-  if (active + wire::kDefaultPrioritySteps.size() > kMaxLists) {
-    log::error(fmt::format("Queue {} is not consumed: a worker serves at most {} queues on Redis", queue.name,
-                           kMaxLists / wire::kDefaultPrioritySteps.size()));
+  const auto& steps = setup_.keys.layout().steps;
+  if (active + steps.size() > kMaxLists) {
+    log::error(fmt::format("Queue {} is not consumed: a worker serves at most {} queues of {} priority steps on Redis",
+                           queue.name, kMaxLists / steps.size(), steps.size()));
     return;
   }
   queues_.push_back(queue);
   const bool known = std::any_of(lists_.begin(), lists_.end(), same);
-  for (const int step : wire::kDefaultPrioritySteps) {
+  for (const int step : steps) {
     if (known) break;
-    std::string name = wire::list_name(queue.name, step);
+    std::string name = setup_.keys.list_name(queue.name, step);
     lists_.push_back({name, queue.name, step, setup_.keys.list(name), setup_.keys.inbox(setup_.incarnation, name),
                       setup_.keys.schedule(name), true});
   }
@@ -87,6 +89,7 @@ void RedisConsumer::connected() {
   state_ = State::adopting;
   bindings_.forget();
   asked_bindings_.clear();
+  declared_.clear();
   for (const Script* script : {&reserve_script(), &settle_script()}) {
     commands_->command({"SCRIPT", "LOAD", script->text()}, [](const Result<client::RedisReply>&) {});
   }
@@ -101,7 +104,7 @@ void RedisConsumer::register_incarnation() {
   for (const List& list : lists_) call->args.push_back(list.name);
   for (const auto& queue : queues_) {
     const std::string exchange = queue.exchange.empty() ? queue.name : queue.exchange;
-    commands_->command({"SADD", setup_.keys.binding(exchange), wire::encode_binding(wire::binding_of(queue))},
+    commands_->command({"SADD", setup_.keys.binding(exchange), setup_.keys.binding_row(queue)},
                        [](const Result<client::RedisReply>&) {});
   }
   run(*commands_, std::move(call), [this](const Result<client::RedisReply>& reply) {

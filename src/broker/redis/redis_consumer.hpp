@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "broker/consumer.hpp"
@@ -115,6 +116,8 @@ class RedisConsumer final : public Consumer {
   // --- settling: settling.cpp
   void send_settlements();
   bool route(SettleItem& item);  // false: a binding has to be read first
+  void declare_queues(const Settlement& settlement);
+  void declare_queue(const wire::QueueDeclaration& queue);
   void ask_for_bindings(const std::string& exchange);
   void send_batch(const SettleBatch& batch);
   void resend_batches();
@@ -158,6 +161,7 @@ class RedisConsumer final : public Consumer {
   std::uint64_t next_batch_ = 1;
   Bindings bindings_;
   std::set<std::string> asked_bindings_;
+  std::set<std::pair<std::string, std::string>> declared_;  // exchange and row, written by this consumer
 
   UniqueFunction<void()> stop_done_;
   UniqueFunction<void()> close_done_;

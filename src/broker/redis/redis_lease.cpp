@@ -1,8 +1,11 @@
 #include "broker/redis/redis_lease.hpp"
 
+#include <fmt/format.h>
+
 #include <charconv>
 #include <utility>
 
+#include "base/logging.hpp"
 #include "broker/redis/server_info.hpp"
 
 namespace lovage::broker::redis {
@@ -20,14 +23,17 @@ std::uint64_t number_in(std::string_view text) {
 }  // namespace
 
 RedisLease::RedisLease(client::RedisOptions redis, Keys keys, IncarnationId incarnation,
-                       std::chrono::milliseconds lease, std::shared_ptr<Heartbeat> heartbeat, const Clock& clock)
+                       std::chrono::milliseconds lease, std::shared_ptr<Heartbeat> heartbeat,
+                       std::optional<UnackedOptions> unacked, const Clock& clock)
     : redis_(std::move(redis)),
       keys_(std::move(keys)),
       incarnation_(std::move(incarnation)),
       lease_(lease),
       heartbeat_(std::move(heartbeat)),
       clock_(clock),
-      observer_(clock, lease) {}
+      observer_(clock, lease) {
+  if (unacked) unacked_.emplace(std::move(*unacked), keys_);
+}
 
 Result<client::RedisSync*> RedisLease::connection(Deadline deadline) {
   if (connection_ && connection_->usable()) return connection_.get();
@@ -87,6 +93,7 @@ Result<std::vector<Lease::Swept>> RedisLease::sweep(Deadline deadline) {
   const std::string age = std::to_string(kMarksAreKept.count());
   const auto pruned = call({&prune_marks_script(), {keys_.marks(), keys_.mark_ages()}, {age}}, deadline);
   if (!pruned) return tl::unexpected(pruned.error());
+  if (auto looked = look_at_unacked(deadline); !looked) return tl::unexpected(looked.error());
   return swept;
 }
 
@@ -164,6 +171,27 @@ Result<void> RedisLease::look_at_orphans(Deadline deadline) {
   if (auto emptied = call(script, deadline); !emptied) return tl::unexpected(emptied.error());
   for (const auto& member : expired) {
     if (auto gone = command({"ZREM", keys_.orphans(), member}, deadline); !gone) return tl::unexpected(gone.error());
+  }
+  return {};
+}
+
+// What dead Python workers held, where it is known how long a live one may hold it.
+Result<void> RedisLease::look_at_unacked(Deadline deadline) {
+  if (!unacked_) return {};
+  const auto to = connection(deadline);
+  if (!to) return tl::unexpected(to.error());
+  const auto count = unacked_->sweep(**to, deadline);
+  if (!count && count.error().code != Errc::refused) {
+    drop_connection();
+    return tl::unexpected(count.error());
+  }
+  if (!count && !std::exchange(unacked_refused_, true)) {
+    log::error(
+        fmt::format("Unacknowledged messages of Python workers cannot be looked after: {}", count.error().message));
+  }
+  if (count && *count > 0) {
+    log::warning(fmt::format("gave {} message{} back that Python workers held for longer than the visibility timeout",
+                             *count, *count == 1 ? "" : "s"));
   }
   return {};
 }

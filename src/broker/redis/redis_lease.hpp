@@ -9,6 +9,7 @@
 #include "broker/consumer.hpp"
 #include "broker/lease_observer.hpp"
 #include "broker/redis/redis_consumer.hpp"
+#include "broker/redis/unacked.hpp"
 #include "client/redis_sync.hpp"
 
 namespace lovage::broker::redis {
@@ -17,7 +18,8 @@ namespace lovage::broker::redis {
 class RedisLease final : public Lease {
  public:
   RedisLease(client::RedisOptions redis, Keys keys, IncarnationId incarnation, std::chrono::milliseconds lease,
-             std::shared_ptr<Heartbeat> heartbeat, const Clock& clock = Clock::system());
+             std::shared_ptr<Heartbeat> heartbeat, std::optional<UnackedOptions> unacked,
+             const Clock& clock = Clock::system());
 
   Result<Renewal> renew(Deadline deadline) override;
   Result<std::vector<Swept>> sweep(Deadline deadline) override;
@@ -32,6 +34,7 @@ class RedisLease final : public Lease {
   Result<std::vector<DeadIncarnation>> observe(Deadline deadline);
   Result<std::optional<Swept>> give_back(const DeadIncarnation& dead, Deadline deadline);
   Result<void> look_at_orphans(Deadline deadline);
+  Result<void> look_at_unacked(Deadline deadline);
 
   const client::RedisOptions redis_;
   const Keys keys_;
@@ -40,6 +43,8 @@ class RedisLease final : public Lease {
   const std::shared_ptr<Heartbeat> heartbeat_;
   const Clock& clock_;
   LeaseObserver observer_;
+  std::optional<UnackedSweep> unacked_;
+  bool unacked_refused_ = false;  // said already
   std::unique_ptr<client::RedisSync> connection_;
 };
 

@@ -79,7 +79,7 @@ void RedisConsumer::send_reserve(std::size_t messages, std::size_t bytes) {
   }
   const std::size_t queues = std::max<std::size_t>(queues_.size(), 1);
   const std::size_t turn = turn_++ % queues;
-  const std::size_t steps = wire::kDefaultPrioritySteps.size();
+  const std::size_t steps = setup_.keys.layout().steps.size();
   const auto rank = [&](std::size_t at) { return std::pair(lists_[at].step, (at / steps + queues - turn) % queues); };
   std::stable_sort(asked.order.begin(), asked.order.end(),
                    [&](std::size_t a, std::size_t b) { return rank(a) < rank(b); });

@@ -11,6 +11,7 @@
 #include "broker/redis/scripts/settle.hpp"
 #include "broker/redis/scripts/shared.hpp"
 #include "broker/redis/scripts/store_result.hpp"
+#include "broker/redis/scripts/unacked.hpp"
 
 namespace lovage::broker::redis {
 namespace {
@@ -124,6 +125,18 @@ const Script& purge_dead_letters_script() {
 }
 const Script& store_result_script() {
   static const Script script{lua::kStates, lua::kStoreResult};
+  return script;
+}
+const Script& probe_results_script() {
+  static const Script script{lua::kProbeResults};
+  return script;
+}
+const Script& put_back_unacked_script() {
+  static const Script script{lua::kPutBackUnacked};
+  return script;
+}
+const Script& release_mutex_script() {
+  static const Script script{lua::kReleaseMutex};
   return script;
 }
 

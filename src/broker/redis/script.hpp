@@ -61,5 +61,8 @@ const Script& hand_back_script();
 const Script& retry_dead_letter_script();
 const Script& purge_dead_letters_script();
 const Script& store_result_script();
+const Script& probe_results_script();
+const Script& put_back_unacked_script();
+const Script& release_mutex_script();
 
 }  // namespace lovage::broker::redis

@@ -134,7 +134,7 @@ void SettleBatch::add_disposal(Settlement& settlement, const std::string& list_n
                      std::to_string(settlement.token.get()));
       return;
     case Disposal::dead_letter: {
-      const ListName list = parse_list_name(list_name);
+      const ListName list = parse_list_name(list_name, keys_.layout());
       DeadLetter& letter = settlement.dead_letter;
       for (std::string* text : {&letter.task_id, &letter.task, &letter.reason, &letter.detail}) {
         if (text == &letter.task_id) args.insert(args.end(), {list.queue, std::to_string(list.step)});

@@ -36,6 +36,7 @@ struct SettleItem {
   std::string list_name;  // of the reserved message
   Settlement settlement;  // of a state: token and results; of a start: the token
   std::vector<RoutedSend> sends;
+  bool asked_again = false;  // for bindings, because a message led nowhere
   [[nodiscard]] std::size_t bytes() const;
   [[nodiscard]] std::size_t values() const;
 };

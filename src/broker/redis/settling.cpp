@@ -7,6 +7,11 @@
 #include "broker/redis/redis_consumer.hpp"
 
 namespace lovage::broker::redis {
+namespace {
+
+constexpr std::size_t kMostDeclared = 1'000;
+
+}  // namespace
 
 void RedisConsumer::settle(Settlement settlement) {
   queue_item(SettleKind::settlement, std::move(settlement));
@@ -63,6 +68,7 @@ void RedisConsumer::send_settlements() {
 // Finds the lists of the front item's messages. One that no queue is bound for is taken out, as failed.
 bool RedisConsumer::route(SettleItem& item) {
   if (item.sends.size() == item.settlement.sends.size()) return true;
+  declare_queues(item.settlement);
   for (const auto& message : item.settlement.sends) {
     if (bindings_.knows(message.exchange)) continue;
     ask_for_bindings(message.exchange);
@@ -70,6 +76,12 @@ bool RedisConsumer::route(SettleItem& item) {
   }
   for (const auto& message : item.settlement.sends) {
     auto lists = bindings_.lists_for(message);
+    if (!lists && !std::exchange(item.asked_again, true)) {  // its queue may have been bound since they were read
+      item.sends.clear();
+      bindings_.forget(message.exchange);
+      ask_for_bindings(message.exchange);
+      return false;
+    }
     if (!lists) {
       log::error(fmt::format("Message {} cannot be sent: {}", message.id, lists.error().message));
       const SettleBatch::Entry entry{item.settlement.token, item.kind};
@@ -81,6 +93,28 @@ bool RedisConsumer::route(SettleItem& item) {
     item.sends.push_back({std::move(*lists), wire::encode_envelope(message)});
   }
   return true;
+}
+
+// On the connection of the settling script and before it: no message enters a queue that nobody would find.
+void RedisConsumer::declare_queues(const Settlement& settlement) {
+  for (const auto& queue : settlement.declares) declare_queue(queue);
+  for (const auto& message : settlement.sends) {
+    if (message.exchange.empty()) declare_queue({message.routing_key, {}, wire::ExchangeType::direct, {}});
+  }
+}
+
+void RedisConsumer::declare_queue(const wire::QueueDeclaration& queue) {
+  const std::string exchange = queue.exchange.empty() ? queue.name : queue.exchange;
+  const std::string row = setup_.keys.binding_row(queue);
+  if (declared_.size() >= kMostDeclared) declared_.clear();
+  if (!declared_.emplace(exchange, row).second) return;
+  bindings_.forget(exchange);
+  commands_->command({"SADD", setup_.keys.binding(exchange), row},
+                     [this, exchange, row](const Result<client::RedisReply>& reply) {
+                       if (reply && !reply->is_error()) return;
+                       declared_.erase({exchange, row});
+                       if (reply) server_refused("declare a queue", client::failure_of(*reply));
+                     });
 }
 
 void RedisConsumer::ask_for_bindings(const std::string& exchange) {

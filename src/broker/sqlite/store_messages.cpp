@@ -129,7 +129,9 @@ Result<void> Store::declare(const wire::QueueDeclaration& queue) {
   const wire::Binding binding = wire::binding_of(queue);
   auto done = db_->query("INSERT OR IGNORE INTO queues VALUES(?)").bind_text(1, queue.name).run();
   if (done) {
-    done = db_->query("INSERT OR REPLACE INTO exchanges VALUES(?, ?)")
+    done = db_->query(
+                  "INSERT INTO exchanges VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET type = excluded.type"
+                  " WHERE type <> excluded.type")
                .bind_text(1, exchange)
                .bind(2, static_cast<std::int64_t>(queue.exchange_type))
                .run();

@@ -22,7 +22,10 @@ int place_of(Disposal disposal) noexcept {
 }  // namespace
 
 Result<SettleStatus> Store::settle(OwnerId owner, const Settlement& settlement) {
-  // What can be refused is found out before the first write.
+  // What can be refused is found out before any other write. A queue that is known without its message does no harm.
+  for (const auto& queue : settlement.declares) {
+    if (auto declared = declare(queue); !declared) return tl::unexpected(declared.error());
+  }
   Routed routed;
   for (const auto& message : settlement.sends) {
     auto queues = route(message);

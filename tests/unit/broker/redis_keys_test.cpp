@@ -52,6 +52,17 @@ TEST(RedisKeys, ListNamesTellQueueAndStep) {
             6);
 }
 
+TEST(RedisKeys, ListNamesFollowTheLayout) {
+  const Keys keys("p:", {{0, 5}, ":"});
+  EXPECT_EQ(keys.list_name("q", 0), "q");
+  EXPECT_EQ(keys.list_name("q", 5), "q:5");
+  EXPECT_EQ(keys.binding_row({"q", {}, wire::ExchangeType::direct, {}}), "q::q");
+  const auto parsed = parse_list_name("q:5", keys.layout());
+  EXPECT_EQ(parsed.queue, "q");
+  EXPECT_EQ(parsed.step, 5);
+  EXPECT_EQ(parse_list_name("app:6", keys.layout()).queue, "app:6") << "6 is no step";
+}
+
 TEST(RedisScript, TheShaIsTheServersOwn) {
   EXPECT_EQ(Script({"return", " 1"}).sha(), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
 }

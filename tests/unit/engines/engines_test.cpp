@@ -88,21 +88,54 @@ TEST(TransportOptions, AnUnknownOneNamesTheNearest) {
 }
 
 TEST(TransportOptions, WhatWouldMisrouteMessagesIsRefusedUnlessItSaysTheDefault) {
-  EXPECT_THAT(transport_error("priority_steps", Array{0, 5}), HasSubstr("'priority_steps' cannot be other than"));
-  EXPECT_THAT(transport_error("sep", ":"), HasSubstr("separator"));
-  EXPECT_THAT(transport_error("fanout_prefix", false), HasSubstr("'fanout_prefix'"));
+  EXPECT_THAT(transport_error("fanout_prefix", false), HasSubstr("'fanout_prefix' cannot be other than true"));
   EXPECT_THAT(transport_error("fanout_patterns", false), HasSubstr("'fanout_patterns'"));
-  EXPECT_THAT(transport_error("unacked_key", "mine"), HasSubstr("'unacked_key'"));
-  EXPECT_EQ(transport_error("priority_steps", Array{0, 3, 6, 9}), "no ConfigError");
-  EXPECT_EQ(transport_error("sep", "\x06\x16"), "no ConfigError");
+  EXPECT_THAT(transport_error("queue_order_strategy", "priority"), HasSubstr("the queues take turns"));
+  EXPECT_EQ(transport_error("queue_order_strategy", "round_robin"), "no ConfigError");
   EXPECT_EQ(transport_error("fanout_prefix", true), "no ConfigError");
 }
 
 TEST(TransportOptions, HarmlessOnesAreAcceptedAndOursChecked) {
   EXPECT_EQ(transport_error("max_connections", 5), "no ConfigError");
-  EXPECT_EQ(transport_error("visibility_timeout", 43'200), "no ConfigError");
+  EXPECT_EQ(transport_error("max_retries", 5), "no ConfigError");
   EXPECT_EQ(transport_error("global_keyprefix", "p:"), "no ConfigError");
   EXPECT_THAT(transport_error("global_keyprefix", 1), HasSubstr("'global_keyprefix' is a string"));
+  EXPECT_EQ(transport_error("visibility_timeout", 43'200), "no ConfigError");
+  EXPECT_EQ(transport_error("visibility_timeout", 0.5), "no ConfigError");
+  EXPECT_THAT(transport_error("visibility_timeout", 0), HasSubstr("a number of seconds above 0"));
+  EXPECT_THAT(transport_error("visibility_timeout", "60"), HasSubstr("a number of seconds above 0"));
+  EXPECT_EQ(transport_error("unacked_key", "mine"), "no ConfigError");
+  EXPECT_THAT(transport_error("unacked_key", 1), HasSubstr("'unacked_key' is a string"));
+  EXPECT_THAT(transport_error("unacked_mutex_expire", -1), HasSubstr("a number of seconds above 0"));
+}
+
+TEST(TransportOptions, PriorityStepsAscendAndTheSeparatorIsNotEmpty) {
+  EXPECT_EQ(transport_error("priority_steps", Array{0, 3, 6, 9}), "no ConfigError");
+  EXPECT_EQ(transport_error("priority_steps", Array{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}), "no ConfigError");
+  for (const Value& wrong : {Value(Array{}), Value(Array{0, 5, 5}), Value(Array{5, 0}), Value(Array{-1, 3}),
+                             Value(Array{0, "3"}), Value(Array{0, 256}), Value(3)}) {
+    EXPECT_THAT(transport_error("priority_steps", wrong), HasSubstr("ascending numbers from 0 to 255"))
+        << to_json(wrong);
+  }
+  EXPECT_EQ(transport_error("sep", ":"), "no ConfigError");
+  EXPECT_THAT(transport_error("sep", ""), HasSubstr("'sep' is not empty"));
+  EXPECT_THAT(transport_error("sep", 6), HasSubstr("'sep' is a string"));
+}
+
+TEST(TransportOptions, AnOptionOfAnotherEngineIsSaidSo) {
+  EXPECT_THAT(transport_error("confirm_publish", true), HasSubstr("is an option of RabbitMQ, Redis has none"));
+  for (const std::string url : {"sqlite:///x.db", "memory://x"}) {
+    Config config = with(url);
+    config.broker_transport_options["visibility_timeout"] = 60;
+    EXPECT_THAT(config_error([&] { make_broker(config); }),
+                HasSubstr("broker_transport_options: 'visibility_timeout' is an option of Redis, "));
+    config.broker_transport_options = {{"visibilty_timeout", 60}};
+    EXPECT_THAT(config_error([&] { make_broker(config); }),
+                HasSubstr("unknown option 'visibilty_timeout' (did you mean 'visibility_timeout'?)"));
+    config.result_backend_transport_options["confirm_publish"] = true;
+    EXPECT_THAT(config_error([&] { make_backend(config); }),
+                HasSubstr("result_backend_transport_options: 'confirm_publish' is an option of RabbitMQ, "));
+  }
 }
 
 }  // namespace

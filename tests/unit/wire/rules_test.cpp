@@ -146,6 +146,9 @@ TEST(Queues, PrioritySteps) {
                                        {6, 6}, {8, 6}, {9, 9}, {255, 9}, {-4, 0}};
   for (const auto& [priority, step] : table) EXPECT_EQ(priority_step(priority), step) << priority;
   EXPECT_EQ(priority_step(7, std::array{0, 5}), 5);
+  EXPECT_EQ(priority_step(0, std::array{2, 5}), 5);  // kombu's bisect wraps round
+  EXPECT_EQ(list_name("celery", 5, ":"), "celery:5");
+  EXPECT_EQ(list_name("celery", 0, ":"), "celery");
   EXPECT_EQ(list_name("celery", 0), "celery");
   EXPECT_EQ(list_name("celery", 3),
             "celery\x06\x16"
@@ -170,6 +173,8 @@ TEST(Queues, BindingsAreKombus) {
   EXPECT_EQ(row->pattern, "^a\\..*?$");
   EXPECT_EQ(row->queue, "tq");
   EXPECT_FALSE(decode_binding("celery"));
+  EXPECT_EQ(encode_binding({"k", "", "q"}, "|"), "k||q");
+  EXPECT_EQ(decode_binding("k||q", "|").value().queue, "q");
   EXPECT_FALSE(
       decode_binding("a\x06\x16"
                      "b"));

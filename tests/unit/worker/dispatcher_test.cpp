@@ -278,17 +278,16 @@ TEST_F(DispatcherTest, OrderedSettlingStoresThenSendsThenAcknowledges) {
   OrderedSettler ordered(consumer, outbox);
   dispatcher.attach(consumer, ordered);
   dispatcher.begin();
-  journal.fail_next(2, Errc::unavailable);
-  const wire::Body body{.args = {},
-                        .kwargs = {},
-                        .embed = {.callbacks = Array{signature("log", {}, {{"task_id", Value("cb")}})},
-                                  .errbacks = {},
-                                  .chain = {},
-                                  .chord = {}}};
+  journal.fail_next(3, Errc::unavailable);
+  const Object options{{"task_id", Value("cb")}, {"queue", Value("fresh")}};
+  const wire::Body body{
+      .args = {},
+      .kwargs = {},
+      .embed = {.callbacks = Array{signature("log", {}, options)}, .errbacks = {}, .chain = {}, .chord = {}}};
   deliver(delivery(1, message_of(body)));
   start_last();
   end_last(success());
-  EXPECT_THAT(journal.lines(2), ElementsAre("store id-1 SUCCESS", "send cb"));
+  EXPECT_THAT(journal.lines(3), ElementsAre("store id-1 SUCCESS", "declare fresh", "send cb"));
   EXPECT_TRUE(consumer.settled.empty());
   posted.run_one();
   ASSERT_THAT(consumer.settled, SizeIs(1));

@@ -102,8 +102,8 @@ struct FakeBroker final : broker::Broker {
     return journal.write(messages, [](const auto& message) { return "send " + message.id; });
   }
   Result<void> broadcast(const wire::BroadcastMessage&, Deadline) override { return {}; }
-  Result<void> declare(std::span<const wire::QueueDeclaration> /*queues*/, Deadline /*deadline*/) override {
-    return {};
+  Result<void> declare(std::span<const wire::QueueDeclaration> queues, Deadline /*deadline*/) override {
+    return journal.write(queues, [](const auto& queue) { return "declare " + queue.name; }).at(0);
   }
   Result<std::vector<std::string>> check(Deadline /*deadline*/) override { return std::vector<std::string>{}; }
   broker::ConsumerPair make_consumer(net::Loop& /*loop*/, broker::ConsumerOptions /*options*/) override { return {}; }

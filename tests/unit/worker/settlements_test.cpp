@@ -163,6 +163,21 @@ TEST(Link, SendsSeveralCallbacksAsAGroup) {
                           "\", null], null], [[\"" + settlement.sends[1].id + "\", null], null]]]]");
 }
 
+std::vector<std::string> declared(const broker::Settlement& settlement) {
+  std::vector<std::string> names;
+  for (const auto& queue : settlement.declares) names.push_back(queue.name);
+  return names;
+}
+
+TEST(Link, NamesTheQueuesOfSuccessorsOnceEach) {
+  const Object fast{{"queue", Value("fast")}};
+  const Array signatures{signature("a", {}, fast), signature("b", {}, fast), signature("c")};
+  const wire::Body body{
+      .args = {}, .kwargs = {}, .embed = {.callbacks = signatures, .errbacks = signatures, .chain = {}, .chord = {}}};
+  EXPECT_THAT(declared(settle(World(), message_of(body), success())), ::testing::ElementsAre("fast", "celery"));
+  EXPECT_THAT(declared(settle(World(), message_of(body), failure())), ::testing::ElementsAre("fast", "celery"));
+}
+
 TEST(Link, TakesTheOptionsOfTheSignature) {
   const Object options{{"task_id", Value("chosen")},
                        {"queue", Value("fast")},
@@ -334,7 +349,9 @@ TEST(Failed, AnErrbackThatIsNoSignatureIsLeftOutWithAWarning) {
   EXPECT_EQ(settlement.results.size(), 1U);
   ASSERT_EQ(settlement.sends.size(), 1U);
   EXPECT_EQ(settlement.sends[0].task, "fixed");
-  EXPECT_THAT(log::recent_lines(), ::testing::Contains(::testing::AllOf(::testing::HasSubstr("WARNING"), ::testing::HasSubstr("an errback is not sent"))));
+  EXPECT_THAT(log::recent_lines(),
+              ::testing::Contains(
+                  ::testing::AllOf(::testing::HasSubstr("WARNING"), ::testing::HasSubstr("an errback is not sent"))));
 }
 
 TEST(Failed, GoesToTheDeadLettersWhenFailuresAreNotAcknowledged) {

@@ -19,4 +19,30 @@ redis.call('PUBLISH', KEYS[1], ARGV[2])
 return 1
 )lua";
 
+// KEYS  1 incarnations  2 a result key that nobody uses
+// ARGV  1 broker's database  2 results' database  3 a text that nobody else writes
+// Does to the result key what the settle script does, through the same commands. Returns 1, 0 when what was written
+// cannot be found where it belongs; fails as a settlement would (a user without the right to SELECT, to the key, to
+// the channel). HDEL comes first for a full memory, as there. The key is gone after a second.
+inline constexpr std::string_view kProbeResults = R"lua(
+local elsewhere = ARGV[1] ~= ARGV[2]
+redis.call('HDEL', KEYS[1], '')
+if elsewhere then redis.call('SELECT', ARGV[2]) end
+local ok, err = pcall(function()
+  redis.call('EXISTS', KEYS[2])
+  redis.call('TYPE', KEYS[2])
+  redis.call('SET', KEYS[2], ARGV[3])
+  redis.call('SETEX', KEYS[2], 1, ARGV[3])
+  redis.call('PUBLISH', KEYS[2], ARGV[3])
+end)
+if elsewhere then redis.call('SELECT', ARGV[1]) end
+if not ok then return redis.error_reply(type(err) == 'table' and err.err or tostring(err)) end
+if elsewhere and redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
+if elsewhere then redis.call('SELECT', ARGV[2]) end
+local found = redis.pcall('MGET', KEYS[2])
+if elsewhere then redis.call('SELECT', ARGV[1]) end
+if found.err then return found end
+return found[1] == ARGV[3] and 1 or 0
+)lua";
+
 }  // namespace lovage::broker::redis::lua
