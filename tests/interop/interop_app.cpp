@@ -90,6 +90,13 @@ void declare_tasks(lovage::App& app) {
       },
       params("value", "path"));
   app.task(
+      "interop.hold",
+      [](std::string path) {
+        append_line(path, "cpp");
+        return std::string("cpp");
+      },
+      params("path"));
+  app.task(
       "interop.failed", [](std::string task_id, std::string path) { append_line(path, task_id); },
       params("task_id", "path"));
   app.task("interop.clock",

@@ -1,8 +1,9 @@
 """The interop tests' tasks in Python: the same names and behaviour as in interop_app.cpp.
 
-Environment: INTEROP_BROKER, INTEROP_BACKEND.
+Environment: INTEROP_BROKER, INTEROP_BACKEND, INTEROP_TRANSPORT_OPTIONS (JSON, optional).
 """
 
+import json
 import os
 import time
 
@@ -15,6 +16,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     worker_prefetch_multiplier=1,
     task_default_queue="interop",
+    broker_transport_options=json.loads(os.environ.get("INTEROP_TRANSPORT_OPTIONS", "{}")),
 )
 
 
@@ -84,6 +86,12 @@ def clock():
 def whoami():
     time.sleep(0.005)
     return "py"
+
+
+@app.task(name="interop.hold", acks_late=True)
+def hold(path):
+    append_line(path, "py")
+    time.sleep(600)
 
 
 @app.task(name="interop.silent", ignore_result=True)
