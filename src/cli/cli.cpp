@@ -63,12 +63,7 @@ int run_parsed(Parsed& parsed, App* own, char** argv) {
   }
   enter(folder);
   Session session(globals, own, command);
-  try {
-    return parsed.run(session);
-  } catch (const ConnectionError& error) {
-    print_error(error.what());
-    return parsed.command->unreachable;
-  }
+  return parsed.run(session);
 }
 
 int run_arguments(App* own, char** argv, const std::string& program, std::vector<std::string> arguments) {
@@ -100,6 +95,9 @@ int run(App* own, int argc, char** argv) {
   } catch (const ConfigError& error) {
     print_error(error.what());
     return kUsage;
+  } catch (const ConnectionError& error) {
+    print_error(error.what());
+    return kUnavailable;
   } catch (const CannotCreate& error) {
     print_error(error.what());
     return kCannotCreate;

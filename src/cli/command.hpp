@@ -23,8 +23,6 @@ struct Command {
   std::string_view summary;
   // Adds the command's options and arguments to its parser, and returns what runs it afterwards.
   Run (*declare)(CLI::App& parser);
-  // The exit code when the broker or backend cannot be reached: Celery's differ by command.
-  int unreachable;
 };
 
 // In the order of the help text.

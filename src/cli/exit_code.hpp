@@ -1,4 +1,5 @@
-// The exit codes that scripts can rely on, Celery's own.
+// The exit codes that scripts can rely on. Celery's, but that every command says kUnavailable where Celery's `call`,
+// `result`, `purge` and `worker` say 1: a task that failed and a server that is away are two things.
 #pragma once
 
 namespace lovage::cli {

@@ -1,5 +1,7 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
-#include <chrono>
+#include <cstdio>
 
 #include <fmt/format.h>
 #include <lovage/error.hpp>
@@ -23,6 +25,16 @@ struct Options {
   bool json = false;
 };
 
+// Somebody who mistyped an id would wait for ever without a word.
+void say_that_it_waits(backend::Backend& backend, const Options& options) {
+  if (options.timeout || ::isatty(STDERR_FILENO) == 0) return;
+  const auto meta = current_result(backend, options.id);
+  if (states::is_ready(meta.status)) return;
+  const char* meaning = meta.status == states::pending ? ", or not known at all" : "";
+  fmt::print(stderr, "Task {} is {}{}; waiting for it (--timeout limits that, Ctrl-C ends it)\n", options.id,
+             meta.status, meaning);
+}
+
 int result(Session& session, const Options& options) {
   if (options.id.empty()) throw ConfigError("the task's id is missing: lovage result ID");
   auto& backend = session.backend();
@@ -35,6 +47,7 @@ int result(Session& session, const Options& options) {
     }
     return kOk;
   }
+  say_that_it_waits(backend, options);
   const auto meta = wait_for_result(backend, options.id, options.timeout);
   if (options.traceback && !options.json) {
     print(meta.traceback.value_or(""));
