@@ -86,8 +86,10 @@ std::vector<std::string_view> known_names() {
   return names;
 }
 
-bool is_of_redis(std::string_view name) {
-  return std::any_of(kOptions.begin(), kOptions.end(), [&](const Option& each) { return each.name == name; });
+const Option* find_option(std::string_view name) {
+  const auto* const found =
+      std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& each) { return each.name == name; });
+  return found == kOptions.end() ? nullptr : found;
 }
 
 bool is_of_amqp(std::string_view name) {
@@ -99,12 +101,11 @@ bool is_of_amqp(std::string_view name) {
 RedisTransport::RedisTransport(const TransportOptions& options, std::string_view setting)
     : options_(options), setting_(setting) {
   for (const auto& [name, value] : options) {
-    const auto* const option =
-        std::find_if(kOptions.begin(), kOptions.end(), [&](const Option& each) { return each.name == name; });
-    if (option == kOptions.end() && is_of_amqp(name)) {
+    const Option* const option = find_option(name);
+    if (option == nullptr && is_of_amqp(name)) {
       throw ConfigError(fmt::format("{}: '{}' is an option of RabbitMQ, Redis has none of that name", setting, name));
     }
-    if (option == kOptions.end()) {
+    if (option == nullptr) {
       throw ConfigError(fmt::format("{}: unknown option '{}'{}", setting, name, did_you_mean(name, known_names())));
     }
     if (option->use == Use::refused && value != from_json(option->accepted)) {
@@ -168,9 +169,10 @@ wire::QueueLayout RedisTransport::layout() const {
 void check_no_options(const TransportOptions& options, std::string_view setting, std::string_view scheme) {
   if (options.empty()) return;
   const std::string& name = options.begin()->first;
-  if (is_of_redis(name) || is_of_amqp(name)) {
+  const bool is_of_redis = find_option(name) != nullptr;
+  if (is_of_redis || is_of_amqp(name)) {
     throw ConfigError(fmt::format("{}: '{}' is an option of {}, {}:// has none", setting, name,
-                                  is_of_redis(name) ? "Redis" : "RabbitMQ", scheme));
+                                  is_of_redis ? "Redis" : "RabbitMQ", scheme));
   }
   throw ConfigError(fmt::format("{}: unknown option '{}'{}: {}:// has none", setting, name,
                                 did_you_mean(name, known_names()), scheme));

@@ -4,6 +4,7 @@
 
 #include "broker/redis/script.hpp"
 #include "broker/redis/server_info.hpp"
+#include "broker/redis/unacked.hpp"
 
 namespace lovage::broker::redis {
 namespace {
@@ -61,6 +62,40 @@ TEST(RedisKeys, ListNamesFollowTheLayout) {
   EXPECT_EQ(parsed.queue, "q");
   EXPECT_EQ(parsed.step, 5);
   EXPECT_EQ(parse_list_name("app:6", keys.layout()).queue, "app:6") << "6 is no step";
+}
+
+// Captured from Celery 5.2.6: what a worker had not acknowledged yet.
+constexpr const char* kRecord =
+    R"~([{"body": "W1swLjFdLCB7fSwgeyJjYWxsYmFja3MiOiBudWxsLCAiZXJyYmFja3MiOiBudWxsLCAiY2hhaW4iOiBudWxsL)~"
+    R"~(CAiY2hvcmQiOiBudWxsfV0=", "content-encoding": "utf-8", "content-type": "application/json", "head)~"
+    R"~(ers": {"lang": "py", "task": "wireapp.nap", "id": "9a9f0c29-cdbe-4ff5-812f-fdda454a9c47", "shado)~"
+    R"~(w": null, "eta": null, "expires": null, "group": null, "group_index": null, "retries": 0, "timel)~"
+    R"~(imit": [null, null], "root_id": "9a9f0c29-cdbe-4ff5-812f-fdda454a9c47", "parent_id": null, "args)~"
+    R"~(repr": "(0.1,)", "kwargsrepr": "{}", "origin": "gen22506@host", "ignore_result": false}, "properti)~"
+    R"~(es": {"correlation_id": "9a9f0c29-cdbe-4ff5-812f-fdda454a9c47", "reply_to": "7d6def58-0a12-37ee-)~"
+    R"~(85c8-f846de4d65f4", "delivery_mode": 2, "delivery_info": {"exchange": "", "routing_key": "celery)~"
+    R"~("}, "priority": 0, "body_encoding": "base64", "delivery_tag": "bf64bf54-f0b2-408d-8883-ffe6d1227)~"
+    R"~(190"}}, "", "celery"])~";
+// What kombu puts back of it.
+constexpr const char* kRestored =
+    R"~({"body": "W1swLjFdLCB7fSwgeyJjYWxsYmFja3MiOiBudWxsLCAiZXJyYmFja3MiOiBudWxsLCAiY2hhaW4iOiBudWxsLC)~"
+    R"~(AiY2hvcmQiOiBudWxsfV0=", "content-encoding": "utf-8", "content-type": "application/json", "heade)~"
+    R"~(rs": {"lang": "py", "task": "wireapp.nap", "id": "9a9f0c29-cdbe-4ff5-812f-fdda454a9c47", "shadow)~"
+    R"~(": null, "eta": null, "expires": null, "group": null, "group_index": null, "retries": 0, "timeli)~"
+    R"~(mit": [null, null], "root_id": "9a9f0c29-cdbe-4ff5-812f-fdda454a9c47", "parent_id": null, "argsr)~"
+    R"~(epr": "(0.1,)", "kwargsrepr": "{}", "origin": "gen22506@host", "ignore_result": false, "redelivere)~"
+    R"~(d": true}, "properties": {"correlation_id": "9a9f0c29-cdbe-4ff5-812f-fdda454a9c47", "reply_to": )~"
+    R"~("7d6def58-0a12-37ee-85c8-f846de4d65f4", "delivery_mode": 2, "delivery_info": {"exchange": "", "r)~"
+    R"~(outing_key": "celery", "redelivered": true}, "priority": 0, "body_encoding": "base64", "delivery)~"
+    R"~(_tag": "bf64bf54-f0b2-408d-8883-ffe6d1227190"}})~";
+
+TEST(RedisUnackedRecord, IsPutBackAsKombuDoes) {
+  const auto restored = restore_record(kRecord);
+  ASSERT_TRUE(restored) << restored.error().message;
+  EXPECT_EQ(restored->exchange, "");
+  EXPECT_EQ(restored->routing_key, "celery");
+  EXPECT_EQ(restored->priority, 0);
+  EXPECT_EQ(restored->message, kRestored);
 }
 
 TEST(RedisScript, TheShaIsTheServersOwn) {
