@@ -100,6 +100,11 @@ std::string demangle(const char* name) {
   return status == 0 && text ? std::string(text.get()) : std::string(name);
 }
 
+std::string function_name(std::string_view symbol) {
+  // No source name has a dot: what follows is the compiler's name for a part or a copy of the function.
+  return demangle(std::string(symbol.substr(0, symbol.find('.', 1))).c_str());
+}
+
 Symbol find_symbol(const void* return_address) {
   // The call lies before the address that it returns to, which may be the next function's first.
   const auto address = reinterpret_cast<std::uintptr_t>(return_address) - 1;
@@ -114,7 +119,7 @@ Symbol find_symbol(const void* return_address) {
   std::string name = search_symbol_table(is_program ? "/proc/self/exe" : symbol.file.c_str(),
                                          is_fixed(info.dli_fbase) ? address : address - base);
   if (name.empty() && info.dli_sname != nullptr) name = info.dli_sname;
-  if (!name.empty()) symbol.function = demangle(name.c_str());
+  if (!name.empty()) symbol.function = function_name(name);
   return symbol;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace lovage::app {
 
@@ -15,5 +16,8 @@ struct Symbol {
 Symbol find_symbol(const void* return_address);
 
 std::string demangle(const char* name);
+
+// The function that a symbol is, or is a part or a copy of: "shop::f(int)" for "_ZN4shop1fEi.cold".
+std::string function_name(std::string_view symbol);
 
 }  // namespace lovage::app

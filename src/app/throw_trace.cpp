@@ -67,11 +67,30 @@ bool is_wall(const std::string& function) {
   return contains(function, "lovage::app::invoke(") || contains(function, "::run(lovage::app::TaskDefinition const&");
 }
 
+// A demangled function's own name with its scope: no return type in front, arguments may follow.
+std::string_view qualified_name(std::string_view function) {
+  std::size_t start = 0;
+  int depth = 0;  // inside template arguments, parameters, lambdas
+  for (std::size_t i = 0; i < function.size(); ++i) {
+    if (depth == 0 && function.substr(i).starts_with("operator")) break;
+    const char c = function[i];
+    if (c == '<' || c == '(' || c == '{') ++depth;
+    if (c == '>' || c == ')' || c == '}') --depth;
+    // What follows the parameters is no name.
+    if (depth == 0 && c == ' ' && !function.substr(i).starts_with(" const")) start = i + 1;
+  }
+  return function.substr(start);
+}
+
 // The library's own frames around the task's function say nothing to a reader.
 bool is_plumbing(const std::string& function) {
-  return function.starts_with("__cxa_") || function.starts_with("std::") || function.starts_with("lovage::app::") ||
-         contains(function, "lovage::detail::") || contains(function, "std::_Function_handler") ||
-         contains(function, "std::__invoke");
+  const std::string_view name = qualified_name(function);
+  // Names that the demangler of g++ 12 does not know (of lambdas in templates) stay as they are.
+  for (const std::string_view own : {"__cxa_", "std::", "lovage::app::", "lovage::detail::", "_ZSt", "_ZNSt", "_ZNKSt",
+                                     "_ZN6lovage3app", "_ZN6lovage6detail"}) {
+    if (name.starts_with(own)) return true;
+  }
+  return false;
 }
 
 }  // namespace

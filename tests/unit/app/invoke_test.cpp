@@ -2,12 +2,14 @@
 #include <gmock/gmock.h>
 
 #include <filesystem>
+#include <functional>
 
 #include <lovage/app.hpp>
 #include <lovage/error.hpp>
 
 #include "app/core.hpp"
 #include "app/invoke.hpp"
+#include "app/symbols.hpp"
 #include "support/fake_engines.hpp"
 
 namespace shop {
@@ -120,6 +122,22 @@ TEST_F(InvokeTest, TheTracebackShowsTheThrowingFunction) {
   EXPECT_THAT(raised.traceback, HasSubstr("in shop::throw_deep_down(int)\nValueError: boom\n"));
   EXPECT_THAT(raised.traceback, Not(HasSubstr("lovage::app::")));
   EXPECT_THAT(raised.traceback, Not(HasSubstr("gtest"))) << "frames outside the task say nothing";
+}
+
+TEST_F(InvokeTest, TheTracebackLeavesTheLibrarysFramesOut) {
+  const std::function<void(int)> deep = [](int depth) { shop::throw_deep_down(depth); };
+  const auto raised = std::get<app::Raised>(run([deep] { std::invoke(deep, 1); }));
+  EXPECT_THAT(raised.traceback, HasSubstr("in shop::throw_deep_down(int)\n"));
+  EXPECT_THAT(raised.traceback, Not(HasSubstr("in _Z")));
+  EXPECT_THAT(raised.traceback, Not(testing::ContainsRegex("in [a-z ]*(std|lovage::detail)::")));
+}
+
+TEST(FunctionName, IsTheFunctionsOfWhichTheCompilerMadeAPart) {
+  EXPECT_EQ(app::function_name("_ZN4shop15throw_deep_downEi"), "shop::throw_deep_down(int)");
+  EXPECT_EQ(app::function_name("_ZN4shop15throw_deep_downEi.cold"), "shop::throw_deep_down(int)");
+  EXPECT_EQ(app::function_name("_ZN4shop15throw_deep_downEi.constprop.0.isra.0"), "shop::throw_deep_down(int)");
+  EXPECT_EQ(app::function_name("main.part.0"), "main");
+  EXPECT_EQ(app::function_name("main"), "main");
 }
 
 TEST_F(InvokeTest, TheTracebackIsThatOfTheExceptionWhichLeftTheTask) {
