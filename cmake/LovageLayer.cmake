@@ -10,11 +10,15 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # in moved std::variant and std::optional that are not there (its bugs 105651, 105562 and 107852).
   target_compile_options(lovage_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow)
 endif()
+set(glibcxx_assertions $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
 if(LOVAGE_SANITIZE)
+  set(glibcxx_assertions _GLIBCXX_ASSERTIONS)
   target_compile_options(lovage_options INTERFACE
     -fsanitize=${LOVAGE_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(lovage_options INTERFACE -fsanitize=${LOVAGE_SANITIZE})
 endif()
+# The standard library's own cheap checks: an index in range, an optional that holds something.
+target_compile_definitions(lovage_options INTERFACE ${glibcxx_assertions})
 
 # lovage_layer(NAME SOURCES a.cpp ... LINK lib ...): one layer of docs/architecture.md, as objects.
 # tools/check_layers.py proves that its includes only point down.
@@ -52,16 +56,32 @@ if(LOVAGE_SANITIZE)
   target_link_options(lovage_options_link INTERFACE -fsanitize=${LOVAGE_SANITIZE})
 endif()
 
-# lovage_test(NAME SOURCES ... LABEL unit|component|interop|fault LINK ...): one GoogleTest program, one CTest test.
+# With sanitizers each test runs under a program that collects the reports of all its processes, and has this many
+# times as long; so have the upper limits within tests (tests/support/slowness.hpp).
+set(LOVAGE_TEST_LAUNCHER)
+set(LOVAGE_TEST_SLOWNESS 1)
+if(LOVAGE_SANITIZE)
+  set(LOVAGE_TEST_LAUNCHER ${LOVAGE_PYTHON} ${PROJECT_SOURCE_DIR}/tests/support/sanitized.py)
+  set(LOVAGE_TEST_SLOWNESS 4)
+endif()
+
+# lovage_add_test(NAME LABEL unit|component|interop|fault TIMEOUT seconds COMMAND ...): a CTest test that runs our code.
+function(lovage_add_test name)
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "COMMAND" ${ARGN})
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 300)
+  endif()
+  math(EXPR timeout "${arg_TIMEOUT} * ${LOVAGE_TEST_SLOWNESS}")
+  add_test(NAME ${name} COMMAND ${LOVAGE_TEST_LAUNCHER} ${arg_COMMAND})
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${timeout})
+endfunction()
+
+# lovage_test(NAME SOURCES ... LABEL ... TIMEOUT ... LINK ...): one GoogleTest program, one CTest test.
 function(lovage_test name)
   cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SOURCES;LINK" ${ARGN})
   add_executable(${name} ${arg_SOURCES})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
   target_include_directories(${name} SYSTEM PRIVATE ${LOVAGE_EXPECTED_INCLUDE})
   target_link_libraries(${name} PRIVATE lovage_options lovage_worker lovage_client GTest::gmock_main ${arg_LINK})
-  add_test(NAME ${name} COMMAND ${name})
-  if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 300)
-  endif()
-  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABEL}" TIMEOUT ${arg_TIMEOUT})
+  lovage_add_test(${name} LABEL "${arg_LABEL}" TIMEOUT "${arg_TIMEOUT}" COMMAND $<TARGET_FILE:${name}>)
 endfunction()

@@ -34,8 +34,7 @@ class ConnectionError : public Error {
 // again with the same task id is safe for tasks that may run twice.
 class SendUncertain : public ConnectionError {
  public:
-  SendUncertain(const std::string& what, std::string task_id)
-      : ConnectionError(what), task_id_(std::move(task_id)) {}
+  SendUncertain(const std::string& what, std::string task_id) : ConnectionError(what), task_id_(std::move(task_id)) {}
   [[nodiscard]] const std::string& task_id() const noexcept { return task_id_; }
 
  private:

@@ -4,6 +4,7 @@
 // Value is null. Distinct Values may be used from distinct threads without locking.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -107,6 +108,10 @@ class Object {
   std::vector<Member> members_;
 };
 
+// The integers of C++ that become an int of the wire.
+template <class T>
+concept NonBoolInteger = std::integral<T> && !std::same_as<T, bool>;
+
 // One value of the wire. See the types above for what each kind answers to in Python.
 class Value {
  public:
@@ -127,28 +132,29 @@ class Value {
     object
   };
 
+  // Literals and values of the wire's types read naturally, so none of these is explicit.
+  // NOLINTBEGIN(google-explicit-constructor)
   Value() noexcept = default;
-  Value(std::nullptr_t) noexcept {}  // NOLINT(google-explicit-constructor): literals read naturally
-  template <class T>
-    requires std::is_same_v<T, bool>
-  Value(T value) noexcept : data_(value) {}  // NOLINT(google-explicit-constructor)
+  Value(std::nullptr_t) noexcept {}
+  template <std::same_as<bool> T>  // no pointer becomes true
+  Value(T value) noexcept : data_(value) {}
   // Unsigned numbers over INT64_MAX become a BigInt.
-  template <class T>
-    requires(std::is_integral_v<T> && !std::is_same_v<T, bool>)
-  Value(T value) : data_(from_integer(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(double value) noexcept : data_(value) {}  // NOLINT(google-explicit-constructor)
-  Value(std::string value) noexcept : data_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(std::string_view value) : data_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(const char* value) : data_(std::string(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(BigInt value) noexcept : data_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(Bytes value) noexcept : data_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(DateTime value) noexcept : data_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(Date value) noexcept : data_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(TimeOfDay value) noexcept : data_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(Decimal value) noexcept : data_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(Uuid value) noexcept : data_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(Array value) noexcept : data_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
-  Value(Object value) noexcept : data_(std::move(value)) {}  // NOLINT(google-explicit-constructor)
+  template <NonBoolInteger T>
+  Value(T value) : data_(from_integer(value)) {}
+  Value(double value) noexcept : data_(value) {}
+  Value(std::string value) noexcept : data_(std::move(value)) {}
+  Value(std::string_view value) : data_(std::string(value)) {}
+  Value(const char* value) : data_(std::string(value)) {}
+  Value(BigInt value) noexcept : data_(std::move(value)) {}
+  Value(Bytes value) noexcept : data_(std::move(value)) {}
+  Value(DateTime value) noexcept : data_(std::move(value)) {}
+  Value(Date value) noexcept : data_(std::move(value)) {}
+  Value(TimeOfDay value) noexcept : data_(std::move(value)) {}
+  Value(Decimal value) noexcept : data_(std::move(value)) {}
+  Value(Uuid value) noexcept : data_(std::move(value)) {}
+  Value(Array value) noexcept : data_(std::move(value)) {}
+  Value(Object value) noexcept : data_(std::move(value)) {}
+  // NOLINTEND(google-explicit-constructor)
   // {{"done", 10}, {"total", 100}} reads as an object.
   Value(std::initializer_list<Object::Member> members);
 
@@ -180,8 +186,8 @@ class Value {
   friend bool operator==(const Value&, const Value&) = default;
 
  private:
-  using Data = std::variant<std::monostate, bool, std::int64_t, BigInt, double, std::string, Bytes,
-                            DateTime, Date, TimeOfDay, Decimal, Uuid, Array, Object>;
+  using Data = std::variant<std::monostate, bool, std::int64_t, BigInt, double, std::string, Bytes, DateTime, Date,
+                            TimeOfDay, Decimal, Uuid, Array, Object>;
   template <class T>
   static Data from_integer(T value) {
     if constexpr (std::is_unsigned_v<T> && sizeof(T) >= sizeof(std::int64_t)) {

@@ -9,7 +9,9 @@ Timestamp Clock::now() const {
   return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
 }
 
-Monotonic Clock::monotonic() const { return std::chrono::steady_clock::now(); }
+Monotonic Clock::monotonic() const {
+  return std::chrono::steady_clock::now();
+}
 
 const Clock& Clock::system() noexcept {
   static const Clock clock;

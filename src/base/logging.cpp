@@ -87,8 +87,8 @@ class Log {
     const auto seconds = std::chrono::floor<std::chrono::seconds>(now);
     const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(now - seconds).count();
     return fmt::format("[{:%Y-%m-%d %H:%M:%S},{:03}: {}/{}] {}",
-                       fmt::localtime(std::chrono::system_clock::to_time_t(seconds)), millis, level_name(level), process,
-                       message);
+                       fmt::localtime(std::chrono::system_clock::to_time_t(seconds)), millis, level_name(level),
+                       process, message);
   }
 
   static std::string json_line(std::chrono::system_clock::time_point now, Level level, const std::string& process,
@@ -107,9 +107,9 @@ class Log {
 
   std::atomic<Level> level_{Level::warning};
   std::mutex mutex_;
-  spdlog::sink_ptr sink_;            // guarded by mutex_
-  Format format_ = Format::text;     // guarded by mutex_
-  std::deque<std::string> recent_;   // guarded by mutex_
+  spdlog::sink_ptr sink_;           // guarded by mutex_
+  Format format_ = Format::text;    // guarded by mutex_
+  std::deque<std::string> recent_;  // guarded by mutex_
 };
 
 Log& instance() {
@@ -139,21 +139,33 @@ std::optional<Level> level_from_name(std::string_view name) {
   return static_cast<Level>(found - kNames.begin());
 }
 
-std::string_view level_name(Level level) noexcept { return kNames[static_cast<std::size_t>(level)]; }
+std::string_view level_name(Level level) noexcept {
+  return kNames[static_cast<std::size_t>(level)];
+}
 
-void configure(const Options& options) { instance().configure(options); }
+void configure(const Options& options) {
+  instance().configure(options);
+}
 
-void set_process_name(std::string name) { process_name() = std::move(name); }
+void set_process_name(std::string name) {
+  process_name() = std::move(name);
+}
 
-void set_thread_name(std::string name) { thread_name() = std::move(name); }
+void set_thread_name(std::string name) {
+  thread_name() = std::move(name);
+}
 
-bool enabled(Level level) noexcept { return instance().enabled(level); }
+bool enabled(Level level) noexcept {
+  return instance().enabled(level);
+}
 
 void write(Level level, std::string_view message, const Object& fields) {
   if (!instance().enabled(level)) return;
   instance().write(level, thread_name().empty() ? process_name() : thread_name(), message, fields);
 }
 
-std::vector<std::string> recent_lines() { return instance().recent(); }
+std::vector<std::string> recent_lines() {
+  return instance().recent();
+}
 
 }  // namespace lovage::log

@@ -43,11 +43,21 @@ void set_thread_name(std::string name);
 // `fields` end up as members of the JSON line ("id", "name", "runtime", ...); text lines leave them out.
 void write(Level level, std::string_view message, const Object& fields = {});
 
-inline void debug(std::string_view message, const Object& fields = {}) { write(Level::debug, message, fields); }
-inline void info(std::string_view message, const Object& fields = {}) { write(Level::info, message, fields); }
-inline void warning(std::string_view message, const Object& fields = {}) { write(Level::warning, message, fields); }
-inline void error(std::string_view message, const Object& fields = {}) { write(Level::error, message, fields); }
-inline void critical(std::string_view message, const Object& fields = {}) { write(Level::critical, message, fields); }
+inline void debug(std::string_view message, const Object& fields = {}) {
+  write(Level::debug, message, fields);
+}
+inline void info(std::string_view message, const Object& fields = {}) {
+  write(Level::info, message, fields);
+}
+inline void warning(std::string_view message, const Object& fields = {}) {
+  write(Level::warning, message, fields);
+}
+inline void error(std::string_view message, const Object& fields = {}) {
+  write(Level::error, message, fields);
+}
+inline void critical(std::string_view message, const Object& fields = {}) {
+  write(Level::critical, message, fields);
+}
 
 // The last lines this process wrote, oldest first: a dead letter's context. Bounded (50 lines).
 std::vector<std::string> recent_lines();

@@ -8,13 +8,13 @@
 namespace lovage {
 
 enum class Errc {
-  unavailable,    // no connection, or it broke before anything was sent: safe to try again
-  uncertain,      // it broke after the request was written: it may have been carried out
-  timed_out,      // the deadline passed before anything was sent
-  server_busy,    // LOADING, READONLY, MASTERDOWN, ...: resolve again and retry
-  refused,        // the server said no, and would again: authentication, wrong type, out of memory
-  bad_data,       // bytes that are not what they should be
-  too_large,      // over a limit of ours
+  unavailable,  // no connection, or it broke before anything was sent: safe to try again
+  uncertain,    // it broke after the request was written: it may have been carried out
+  timed_out,    // the deadline passed before anything was sent
+  server_busy,  // LOADING, READONLY, MASTERDOWN, ...: resolve again and retry
+  refused,      // the server said no, and would again: authentication, wrong type, out of memory
+  bad_data,     // bytes that are not what they should be
+  too_large,    // over a limit of ours
   not_found,
   misconfigured,  // a URL or setting that cannot work
   no_space,       // disk full, or read-only

@@ -123,7 +123,8 @@ Result<Url> parse_url(std::string_view text) {
     return fail(Errc::misconfigured, "'" + redact_url(text) + "' is no usable URL: " + why);
   };
   const auto scheme_end = text.find("://");
-  if (scheme_end == std::string_view::npos || scheme_end == 0) return bad("it has no scheme (redis://, sqlite://, ...)");
+  if (scheme_end == std::string_view::npos || scheme_end == 0)
+    return bad("it has no scheme (redis://, sqlite://, ...)");
   Url url;
   url.scheme = std::string(text.substr(0, scheme_end));
   std::transform(url.scheme.begin(), url.scheme.end(), url.scheme.begin(),

@@ -19,17 +19,17 @@ namespace lovage::broker {
 struct Delivery {
   Token token{};
   std::string queue;
-  int step = 0;          // the priority list that it came from
-  std::string bytes;     // the envelope, exactly as stored
-  bool suspect = false;  // its last worker died holding it: run alone, after record_start()
-  int strikes = 0;       // recorded starts that were never settled
+  int step = 0;                                 // the priority list that it came from
+  std::string bytes;                            // the envelope, exactly as stored
+  bool suspect = false;                         // its last worker died holding it: run alone, after record_start()
+  int strikes = 0;                              // recorded starts that were never settled
   std::chrono::milliseconds waited_unknown{0};  // how long it has waited for a worker that knows its task
 };
 
 struct ConsumerOptions {
   std::vector<wire::QueueDeclaration> queues;
-  std::string node_name;                       // "celery@host"
-  std::chrono::milliseconds lease{15'000};     // renewed every third of it
+  std::string node_name;                    // "celery@host"
+  std::chrono::milliseconds lease{15'000};  // renewed every third of it
 };
 
 // Called on the loop thread, never from inside a call to the consumer.

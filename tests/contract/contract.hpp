@@ -22,6 +22,7 @@
 #include "backend/backend.hpp"
 #include "broker/broker.hpp"
 #include "net/loop.hpp"
+#include "support/slowness.hpp"
 
 namespace lovage::contract {
 
@@ -42,7 +43,7 @@ std::unique_ptr<Store> make_sqlite_store();
 std::unique_ptr<Store> make_redis_store();
 
 // Fails the test rather than waiting for ever.
-inline constexpr std::chrono::seconds kPatience{20};
+inline constexpr std::chrono::seconds kPatience{20 * test::kSlowness};
 inline Deadline patience() {
   return Deadline::after(kPatience);
 }

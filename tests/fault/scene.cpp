@@ -17,12 +17,13 @@
 
 #include "app/core.hpp"
 #include "fault/fleet.hpp"
+#include "support/slowness.hpp"
 
 namespace lovage::fault {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto kPatience = 30s;
+constexpr auto kPatience = 30s * test::kSlowness;
 
 }  // namespace
 

@@ -8,10 +8,11 @@
 #include <utility>
 
 #include "net/loop.hpp"
+#include "support/slowness.hpp"
 
 namespace lovage::test {
 
-inline constexpr std::chrono::seconds kPatience{20};  // enough for a loaded machine with sanitizers
+inline constexpr std::chrono::seconds kPatience{20 * kSlowness};  // enough for a loaded machine
 
 // A value that threads change and a test waits on:
 //   Watched<int> done; ... done.change([](int& n) { ++n; }); ... EXPECT_TRUE(done.wait([](int n) { return n == 3; }));

@@ -8,12 +8,15 @@
 #include <vector>
 
 #include "net/child_process.hpp"
+#include "support/slowness.hpp"
 #include "support/temp_dir.hpp"
 
 namespace lovage::test {
 
 // The environment variables that a test gives a program besides its own, "NAME=value".
 using Environment = std::vector<std::string>;
+
+inline constexpr std::chrono::seconds kProgramLimit{30 * kSlowness};
 
 // A program that runs beside the test: its output goes to files. Killed at the end if it still runs.
 class Program {
@@ -24,9 +27,9 @@ class Program {
   [[nodiscard]] std::string out() const { return read("out"); }
   [[nodiscard]] std::string err() const { return read("err"); }
   // Its exit code, or minus the signal that killed it. Throws when it does not end in time.
-  int wait(std::chrono::milliseconds limit = std::chrono::seconds(30));
+  int wait(std::chrono::milliseconds limit = kProgramLimit);
   // Waits until the text stands in its output (either). Throws when it ends before, or not in time.
-  void wait_for(const std::string& text, std::chrono::milliseconds limit = std::chrono::seconds(30));
+  void wait_for(const std::string& text, std::chrono::milliseconds limit = kProgramLimit);
 
  private:
   [[nodiscard]] std::string read(const std::string& name) const;

@@ -11,6 +11,7 @@
 
 #include "execution/test_tasks.hpp"
 #include "net/fd.hpp"
+#include "support/slowness.hpp"
 #include "wire/body.hpp"
 
 namespace lovage::execution {
@@ -55,7 +56,7 @@ JobId PoolHarness::submit(std::string task, Array args, const std::function<void
 void PoolHarness::run_until(const std::function<bool()>& condition) {
   if (condition()) return;
   awaited_ = condition;
-  const auto patience = loop.after(std::chrono::seconds(60), [&] {
+  const auto patience = loop.after(std::chrono::seconds(60) * test::kSlowness, [&] {
     ADD_FAILURE() << "waited in vain";
     loop.stop();
   });
