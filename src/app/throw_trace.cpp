@@ -82,12 +82,12 @@ std::string_view qualified_name(std::string_view function) {
   return function.substr(start);
 }
 
-// The library's own frames around the task's function say nothing to a reader.
+// The library's own frames around the task's function, and a sanitizer's, say nothing to a reader.
 bool is_plumbing(const std::string& function) {
   const std::string_view name = qualified_name(function);
   // Names that the demangler of g++ 12 does not know (of lambdas in templates) stay as they are.
-  for (const std::string_view own : {"__cxa_", "std::", "lovage::app::", "lovage::detail::", "_ZSt", "_ZNSt", "_ZNKSt",
-                                     "_ZN6lovage3app", "_ZN6lovage6detail"}) {
+  for (const std::string_view own : {"__cxa_", "__interceptor_", "std::", "lovage::app::", "lovage::detail::", "_ZSt",
+                                     "_ZNSt", "_ZNKSt", "_ZN6lovage3app", "_ZN6lovage6detail"}) {
     if (name.starts_with(own)) return true;
   }
   return false;

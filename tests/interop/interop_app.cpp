@@ -411,7 +411,7 @@ int send_all(const std::string& folder) {
   Remote to;
   int failures = 0;
   for (const auto& [name, scenario] : scenarios()) {
-    failures += report(name, [&] { scenario(to, folder); });
+    failures += report(name, [&, &run = scenario] { run(to, folder); });  // clang 14 captures no binding by itself
   }
   return failures == 0 ? 0 : 1;
 }

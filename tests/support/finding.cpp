@@ -13,7 +13,9 @@
 namespace {
 
 [[maybe_unused]] void read_freed_memory() {
-  const volatile int* freed = std::make_unique<int>(1).get();
+  auto owner = std::make_unique<volatile int>(1);
+  const volatile int* const freed = owner.get();
+  owner.reset();
   std::exit(*freed);
 }
 

@@ -220,8 +220,8 @@ TEST(Envelope, CutAndFlippedBytesNeverCrash) {
   for (int i = 0; i < 20'000; ++i) {
     std::string copy = text;
     for (auto flips = 1 + random() % 3; flips > 0; --flips) {
-      copy[random() % copy.size()] =
-          static_cast<char>(random() % 3 == 0 ? random() % 256 : "\"{}[],:\\0n"[random() % 10]);
+      auto& flipped = copy[random() % copy.size()];
+      flipped = random() % 3 == 0 ? static_cast<char>(random() % 256) : "\"{}[],:\\0n"[random() % 10];
     }
     const auto message = decode_envelope(copy);
     if (!message) {
