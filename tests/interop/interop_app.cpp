@@ -306,7 +306,8 @@ std::vector<std::pair<std::string, Scenario>> scenarios() {
        }},
       {"unicode",
        [](Remote& to, const std::string&) {
-         echoes(to, std::string("na\u00efve \u4f60\u597d \U0001f600 \"quoted\" \\ \u2028 \0 end", 41));
+         using namespace std::string_literals;
+         echoes(to, "na\u00efve \u4f60\u597d \U0001f600 \"quoted\" \\ \u2028 \0 end"s);
        }},
       {"numbers",
        [](Remote& to, const std::string&) {

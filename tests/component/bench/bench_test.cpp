@@ -9,10 +9,14 @@
 
 #include "support/program.hpp"
 #include "support/redis_server.hpp"
+#include "support/slowness.hpp"
 #include "support/temp_dir.hpp"
 
 namespace lovage::test {
 namespace {
+
+// Enough for the figures; a build with sanitizers does as little as it takes.
+const std::string kTasks = std::to_string(10'000 / kSlowness);
 
 Ended bench(const std::vector<std::string>& arguments) {
   Program program(LOVAGE_BENCH_PROGRAM, arguments);
@@ -39,7 +43,7 @@ void expect_all_figures(const std::string& out, bool with_relay) {
 TEST(Bench, MeasuresEverythingOnRedis) {
   const RedisServer server;
   const auto ended =
-      bench({"--broker", server.url(0), "--backend", server.url(1), "--tasks", "10000", "--pool", "threads", "--json"});
+      bench({"--broker", server.url(0), "--backend", server.url(1), "--tasks", kTasks, "--pool", "threads", "--json"});
   ASSERT_EQ(ended.code, 0) << ended.err;
   expect_all_figures(ended.out, true);
 }
@@ -47,7 +51,7 @@ TEST(Bench, MeasuresEverythingOnRedis) {
 TEST(Bench, MeasuresEverythingOnAFile) {
   const TempDir folder;
   const std::string url = "sqlite:///" + (folder.path() / "bench.db").string();
-  const auto ended = bench({"--broker", url, "--tasks", "10000", "--pool", "prefork", "--json"});
+  const auto ended = bench({"--broker", url, "--tasks", kTasks, "--pool", "prefork", "--json"});
   ASSERT_EQ(ended.code, 0) << ended.err;
   expect_all_figures(ended.out, false);
 }

@@ -57,7 +57,8 @@ TEST(Repr, IsPythonLike) {
   EXPECT_EQ(kwargs_repr({}), "{}");
   EXPECT_EQ(kwargs_repr({{"a", Array{1, 2}}}), "{'a': [1, 2]}");
   EXPECT_EQ(args_repr(Array{Bytes{"abc"}, Bytes{std::string("\xff\x00\xfe", 3)}}), "(b'abc', b'ff00fe')");
-  EXPECT_EQ(args_repr(Array{Array{Array{Array{1}}}}), "([[[...]]],)");
+  // An Array in braces that hold nothing else is a copy of it for clang 14, an element for g++: so each is a Value.
+  EXPECT_EQ(args_repr(Array{Value(Array{Value(Array{Value(Array{1})})})}), "([[[...]]],)");
   EXPECT_EQ(safe_repr(Object{{"a", Object{{"b", Object{{"c", Object{}}}}}}}), "{'a': {'b': {'c': {...}}}}");
 }
 
@@ -67,7 +68,7 @@ TEST(Repr, IsBounded) {
   EXPECT_LT(args_repr(Array(100'000, Value(12345))).size(), 1100U);
   EXPECT_TRUE(args_repr(Array(100'000, Value(12345))).ends_with(", ...)"));
   Array nested;
-  for (int i = 0; i < 1000; ++i) nested.push_back(Array{Array{"abc"}});
+  for (int i = 0; i < 1000; ++i) nested.push_back(Array{Value(Array{"abc"})});
   EXPECT_TRUE(args_repr(nested).ends_with(")"));
   EXPECT_LT(args_repr(nested).size(), 1100U);
 }
