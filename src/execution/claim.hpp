@@ -19,6 +19,10 @@ class ClaimCounter {
   [[nodiscard]] bool claim(std::uint64_t sequence) noexcept {
     return next_.compare_exchange_strong(sequence, sequence + 1, std::memory_order_acq_rel);
   }
+  // Whether job `sequence` can still be claimed.
+  [[nodiscard]] bool is_open(std::uint64_t sequence) const noexcept {
+    return next_.load(std::memory_order_acquire) == sequence;
+  }
   // The worker's side: from the returned number up to (not including) `end`, all jobs are the worker's
   // again. `end` is the number that the next request will get.
   [[nodiscard]] std::uint64_t take_back(std::uint64_t end) noexcept {

@@ -8,6 +8,7 @@
 
 #include <lovage/value.hpp>
 
+#include "base/clock.hpp"
 #include "base/result.hpp"
 #include "base/unique_function.hpp"
 #include "execution/request.hpp"
@@ -40,6 +41,8 @@ class Pool {
   [[nodiscard]] virtual std::size_t appetite() const noexcept = 0;
   // Every submitted request gets exactly one outcome.
   virtual void submit(Request request) = 0;
+  // Any thread. Nothing starts from then on: it waits for a later time, or to be taken back. At first there is no end.
+  virtual void allow_starts_until(Monotonic until) noexcept = 0;
   // Takes back what has not started: those come as Outcome::not_started.
   virtual void give_back() = 0;
   // Ends one running request by force (prefork: kills its child); its outcome says revoked.

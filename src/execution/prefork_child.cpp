@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -88,8 +89,8 @@ class MemoryGauge {
 
 class Child final : public StateSink {
  public:
-  Child(Pipe& pipe, ChildSettings settings, ClaimCounter& claims, const app::Registry& registry)
-      : pipe_(pipe), settings_(std::move(settings)), claims_(claims), registry_(registry) {}
+  Child(Pipe& pipe, ChildSettings settings, SharedPages::Slot& slot, const app::Registry& registry)
+      : pipe_(pipe), settings_(std::move(settings)), slot_(slot), registry_(registry) {}
 
   int serve() {
     append(HelloFrame{.pid = ::getpid()});
@@ -122,7 +123,8 @@ class Child final : public StateSink {
     auto frame = read_request(payload);
     if (!frame) return false;
     sequence_ = frame->sequence;
-    if (!claims_.claim(sequence_)) return true;  // taken back
+    wait_for_permit();
+    if (!slot_.claims.claim(sequence_)) return true;  // taken back
     // Leaves together with the outcome before, so that no outcome is in our hands while a task runs: one
     // system call a task, and a child that dies takes nothing finished with it.
     append(StartedFrame{.sequence = sequence_});
@@ -130,6 +132,14 @@ class Child final : public StateSink {
     append(trace(settings_.trace, registry_, std::move(frame->request), *this));
     ++tasks_run_;
     return true;
+  }
+
+  // The worker renews its lease, or takes the request back; when it is gone, the fork server ends us.
+  void wait_for_permit() {
+    while (!slot_.permit.is_valid() && slot_.claims.is_open(sequence_)) {
+      flush();
+      std::this_thread::sleep_for(StartPermit::kLook);
+    }
   }
 
   void append(const Outcome& outcome) {
@@ -157,7 +167,7 @@ class Child final : public StateSink {
 
   Pipe& pipe_;
   const ChildSettings settings_;
-  ClaimCounter& claims_;
+  SharedPages::Slot& slot_;
   const app::Registry& registry_;
   const MemoryGauge memory_;
   std::string out_;
@@ -191,7 +201,7 @@ int run_child(net::Fd socket, net::Fd pages, const app::Registry& registry) {
       return EXIT_FAILURE;
     }
     pages.reset();
-    return Child(pipe, std::move(settings), page->claims(0), registry).serve();
+    return Child(pipe, std::move(settings), page->slot(0), registry).serve();
   } catch (const WorkerGone&) {
     return EXIT_SUCCESS;
   }

@@ -161,7 +161,7 @@ void PreforkPool::start_child(Slot& slot) {
   server_.start_child(options.id, std::move(theirs));
   ChildLink::Events& self = *this;
   slot.child = std::make_unique<ChildLink>(loop_, self, std::move(options), std::move(ours),
-                                           pages_.claims(static_cast<std::size_t>(&slot - slots_.data())));
+                                           pages_.slot(static_cast<std::size_t>(&slot - slots_.data())).claims);
 }
 
 void PreforkPool::start_child_later(Slot& slot) {
@@ -401,6 +401,10 @@ void PreforkPool::submit(Request request) {
   auto& queue = request.alone ? alone_ : backlog_;
   queue.push_back(std::move(request));
   schedule();
+}
+
+void PreforkPool::allow_starts_until(Monotonic until) noexcept {
+  for (std::size_t i = 0; i < slots_.size(); ++i) pages_.slot(i).permit.allow_until(until);
 }
 
 void PreforkPool::give_back() {

@@ -28,6 +28,7 @@ class PreforkPool final : public Pool, private ForkServerLink::Events, private C
   [[nodiscard]] std::size_t slots() const noexcept override { return slots_.size(); }
   [[nodiscard]] std::size_t appetite() const noexcept override;
   void submit(Request request) override;
+  void allow_starts_until(Monotonic until) noexcept override;
   void give_back() override;
   void terminate(JobId job, int signal) override;
   void kill_all() override;

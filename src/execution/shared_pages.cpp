@@ -62,9 +62,9 @@ void SharedPages::unmap() noexcept {
   base_ = nullptr;
 }
 
-ClaimCounter& SharedPages::claims(std::size_t index) const noexcept {
-  // A page of zeros is a counter at zero: the file is new, and nobody constructs it twice.
-  return *std::launder(reinterpret_cast<ClaimCounter*>(static_cast<std::byte*>(base_) + index * page_size()));
+SharedPages::Slot& SharedPages::slot(std::size_t index) const noexcept {
+  // A page of zeros is a counter at zero and a permit: the file is new, and nobody constructs it twice.
+  return *std::launder(reinterpret_cast<Slot*>(static_cast<std::byte*>(base_) + index * page_size()));
 }
 
 }  // namespace lovage::execution

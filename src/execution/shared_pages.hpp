@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "execution/claim.hpp"
+#include "execution/start_permit.hpp"
 #include "net/fd.hpp"
 
 namespace lovage::execution {
@@ -23,8 +24,12 @@ class SharedPages {
   SharedPages& operator=(SharedPages&& other) noexcept;
   ~SharedPages();
 
-  // Of the slot `first + index`.
-  [[nodiscard]] ClaimCounter& claims(std::size_t index) const noexcept;
+  struct Slot {
+    ClaimCounter claims;
+    StartPermit permit;
+  };
+  // The slot `first + index`.
+  [[nodiscard]] Slot& slot(std::size_t index) const noexcept;
 
  private:
   void unmap() noexcept;

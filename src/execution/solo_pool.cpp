@@ -30,6 +30,10 @@ void SoloPool::submit(Request request) {
 
 void SoloPool::schedule() {
   if (scheduled_ || waiting_.empty()) return;
+  if (!permit_.is_valid()) {
+    permit_timer_ = loop_.after(StartPermit::kLook, [this] { schedule(); });
+    return;
+  }
   scheduled_ = true;
   loop_.post([this, alive = std::weak_ptr(alive_)] {
     if (alive.expired()) return;
@@ -41,7 +45,7 @@ void SoloPool::schedule() {
 void SoloPool::run_slice() {
   std::vector<Outcome> outcomes;
   const auto until = std::chrono::steady_clock::now() + kSlice;
-  while (!waiting_.empty()) {
+  while (!waiting_.empty() && permit_.is_valid()) {
     Request request = std::move(waiting_.front());
     waiting_.pop_front();
     events_->on_started(request.job, ::getpid());
@@ -54,6 +58,10 @@ void SoloPool::run_slice() {
 
 void SoloPool::on_state(JobId job, std::string state, std::string meta_json) {
   events_->on_state(job, std::move(state), std::move(meta_json));
+}
+
+void SoloPool::allow_starts_until(Monotonic until) noexcept {
+  permit_.allow_until(until);
 }
 
 void SoloPool::give_back() {

@@ -7,6 +7,7 @@
 
 #include "execution/make_pool.hpp"
 #include "execution/pool.hpp"
+#include "execution/start_permit.hpp"
 #include "execution/trace.hpp"
 
 namespace lovage::execution {
@@ -19,6 +20,7 @@ class SoloPool final : public Pool, private StateSink {
   [[nodiscard]] std::size_t slots() const noexcept override { return 1; }
   [[nodiscard]] std::size_t appetite() const noexcept override { return 1; }
   void submit(Request request) override;
+  void allow_starts_until(Monotonic until) noexcept override;
   void give_back() override;
   void terminate(JobId job, int signal) override;
   void kill_all() override { give_back(); }
@@ -37,6 +39,8 @@ class SoloPool final : public Pool, private StateSink {
   PoolEvents* events_ = nullptr;
   std::deque<Request> waiting_;
   bool scheduled_ = false;
+  StartPermit permit_;
+  net::Registration permit_timer_;                              // while there is none
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what is still posted when the pool goes
 };
 

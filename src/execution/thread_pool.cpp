@@ -12,6 +12,7 @@
 
 #include "base/logging.hpp"
 #include "execution/mailbox.hpp"
+#include "execution/start_permit.hpp"
 #include "execution/work_ring.hpp"
 
 namespace lovage::execution {
@@ -57,6 +58,7 @@ struct ThreadPool::Shared : std::enable_shared_from_this<Shared> {
   std::size_t sleepers = 0;  // guarded by mutex
   bool stopping = false;     // guarded by mutex
   net::Loop* loop;           // guarded by mutex; null once the pool is gone
+  StartPermit permit;
 
   void put(Event event) {
     if (!events.put(std::move(event))) return;
@@ -74,6 +76,13 @@ struct ThreadPool::Shared : std::enable_shared_from_this<Shared> {
     ++sleepers;
     work_came.wait(lock, [this] { return stopping || !ring.empty(); });
     --sleepers;
+    return !stopping;
+  }
+
+  // False: the thread has to end.
+  bool wait_for_permit() {
+    std::unique_lock lock(mutex);
+    while (!stopping && !permit.is_valid()) work_came.wait_for(lock, StartPermit::kLook);
     return !stopping;
   }
 
@@ -99,7 +108,10 @@ void ThreadPool::Shared::run(std::size_t thread, const TraceSettings& settings) 
   } sink(*this);
   log::set_thread_name(settings.process_name);
   do {
-    while (auto request = ring.pop()) {
+    while (!ring.empty()) {
+      if (!permit.is_valid() && !wait_for_permit()) return;
+      auto request = ring.pop();
+      if (!request) break;
       put(Started{thread, request->job, request->soft_time_limit, request->time_limit});
       put(Finished{thread, trace(settings, registry, std::move(*request), sink)});
     }
@@ -207,6 +219,10 @@ void ThreadPool::look_for_long_tasks() {
       appetite_.saw(std::chrono::duration_cast<std::chrono::microseconds>(now - running.since));
   }
   if (outstanding_.empty() || appetite_.ahead() == 0) watch_.reset();
+}
+
+void ThreadPool::allow_starts_until(Monotonic until) noexcept {
+  shared_->permit.allow_until(until);
 }
 
 void ThreadPool::give_back() {

@@ -30,6 +30,7 @@ class ThreadPool final : public Pool {
   [[nodiscard]] std::size_t slots() const noexcept override { return slots_; }
   [[nodiscard]] std::size_t appetite() const noexcept override { return appetite_.total(); }
   void submit(Request request) override;
+  void allow_starts_until(Monotonic until) noexcept override;
   void give_back() override;
   void terminate(JobId job, int signal) override;
   void kill_all() override;

@@ -9,9 +9,11 @@
 
 namespace lovage::worker {
 
-LeaseThread::LeaseThread(std::unique_ptr<broker::Lease> lease, std::chrono::milliseconds length,
-                         std::function<void()> on_lost)
-    : lease_(std::move(lease)), tick_(length / 3), on_lost_(std::move(on_lost)), thread_([this] { run(); }) {}
+LeaseThread::LeaseThread(std::unique_ptr<broker::Lease> lease, std::chrono::milliseconds length, Events events)
+    : lease_(std::move(lease)), tick_(length / 3), events_(std::move(events)) {
+  hold_from(std::chrono::steady_clock::now());
+  thread_ = std::thread([this] { run(); });
+}
 
 LeaseThread::~LeaseThread() {
   {
@@ -28,7 +30,7 @@ void LeaseThread::run() {
   while (!wake_.wait_until(lock, next, [this] { return stopping_; })) {
     next += tick_;
     lock.unlock();
-    if (!renew()) return on_lost_();
+    if (!renew()) return events_.on_lost();
     sweep();
     lock.lock();
     // After a slow answer the missed ticks are not made up for.
@@ -37,6 +39,7 @@ void LeaseThread::run() {
 }
 
 bool LeaseThread::renew() {
+  const Monotonic asked = std::chrono::steady_clock::now();
   const auto renewal = lease_->renew(Deadline::after(tick_));
   if (!renewal) {
     if (!failing_) log::warning(fmt::format("lease: cannot renew: {}", renewal.error().message));
@@ -45,7 +48,14 @@ bool LeaseThread::renew() {
   }
   if (failing_) log::info("lease: renewed again");
   failing_ = false;
-  return *renewal == broker::Lease::Renewal::renewed;
+  if (*renewal == broker::Lease::Renewal::lost) return false;
+  hold_from(asked);
+  return true;
+}
+
+// The dead are found after nine tenths of a lease at the earliest.
+void LeaseThread::hold_from(Monotonic asked) const {
+  events_.on_renewed(asked + 2 * tick_);
 }
 
 void LeaseThread::sweep() {

@@ -9,15 +9,20 @@
 #include <mutex>
 #include <thread>
 
+#include "base/clock.hpp"
 #include "broker/consumer.hpp"
 
 namespace lovage::worker {
 
 class LeaseThread {
  public:
-  // `on_lost` is called on the lease thread, at most once: the incarnation was declared dead. The thread
-  // ends after it.
-  LeaseThread(std::unique_ptr<broker::Lease> lease, std::chrono::milliseconds length, std::function<void()> on_lost);
+  // Both are called on the lease thread: `on_renewed` (and once here, the incarnation has just been registered) says
+  // until when nobody can have declared it dead; `on_lost`, at most once, that somebody has. The thread ends after it.
+  struct Events {
+    std::function<void(Monotonic until)> on_renewed;
+    std::function<void()> on_lost;
+  };
+  LeaseThread(std::unique_ptr<broker::Lease> lease, std::chrono::milliseconds length, Events events);
   ~LeaseThread();  // waits for the call at hand, at most a tick
   LeaseThread(const LeaseThread&) = delete;
   LeaseThread& operator=(const LeaseThread&) = delete;
@@ -25,16 +30,17 @@ class LeaseThread {
  private:
   void run();
   bool renew();  // false: lost
+  void hold_from(Monotonic asked) const;
   void sweep();
 
   const std::unique_ptr<broker::Lease> lease_;
   const std::chrono::milliseconds tick_;  // a third of the lease
-  const std::function<void()> on_lost_;
+  const Events events_;
   bool failing_ = false;  // lease thread only: the last renewal failed, and was logged
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;  // guarded by mutex_
-  std::thread thread_;     // last: starts when everything else is there
+  std::thread thread_;
 };
 
 }  // namespace lovage::worker

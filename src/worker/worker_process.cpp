@@ -182,11 +182,15 @@ void WorkerProcess::on_connected() {
   log::info(fmt::format("Connected to {}", app_.broker().display_url()));
   if (!incarnation_->lease_thread) {
     incarnation_->lease_thread = std::make_unique<LeaseThread>(
-        std::move(incarnation_->lease), app_.config().worker_lease, [this, number = incarnation_->number] {
-          loop_.post([this, number] {
-            if (incarnation_ && incarnation_->number == number && !closing_) dispatcher_.on_lost();
-          });
-        });
+        std::move(incarnation_->lease), app_.config().worker_lease,
+        LeaseThread::Events{.on_renewed = [this](Monotonic until) { pool_->allow_starts_until(until); },
+                            .on_lost =
+                                [this, number = incarnation_->number] {
+                                  loop_.post([this, number] {
+                                    if (incarnation_ && incarnation_->number == number && !closing_)
+                                      dispatcher_.on_lost();
+                                  });
+                                }});
   }
   if (std::exchange(ready_said_, true)) return;
   log::info(fmt::format("{} ready.", facts_.node_name));

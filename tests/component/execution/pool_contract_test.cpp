@@ -133,6 +133,21 @@ TEST_P(PoolContract, GivesBackWhatHasNotStarted) {
   EXPECT_GE(not_started, 48);
 }
 
+TEST_P(PoolContract, StartsNothingWithoutAPermit) {
+  harness.outcome_of(harness.submit("noop"));
+  harness.pool->allow_starts_until(std::chrono::steady_clock::now());
+  const JobId held = harness.submit("noop");
+  harness.pool->give_back();
+  EXPECT_EQ(harness.outcome_of(held).kind, Kind::not_started);
+
+  const JobId waiting = harness.submit("noop");
+  const auto timer = harness.loop.after(std::chrono::milliseconds(50), [&] { harness.loop.stop(); });
+  harness.loop.run();
+  EXPECT_FALSE(harness.started.contains(waiting));
+  harness.pool->allow_starts_until(std::chrono::steady_clock::now() + std::chrono::hours(1));
+  EXPECT_EQ(harness.outcome_of(waiting).kind, Kind::success);
+}
+
 TEST_P(PoolContract, LooksAheadForShortTasksAlone) {
   EXPECT_GE(harness.pool->appetite(), harness.pool->slots());
   const std::size_t slots = harness.pool->slots();

@@ -45,6 +45,7 @@ struct FakePool final : execution::Pool {
   [[nodiscard]] std::size_t slots() const noexcept override { return slot_count; }
   [[nodiscard]] std::size_t appetite() const noexcept override { return wanted; }
   void submit(execution::Request request) override { submitted.push_back(std::move(request)); }
+  void allow_starts_until(Monotonic) noexcept override {}
   void give_back() override { ++given_back; }
   void terminate(execution::JobId /*job*/, int /*signal*/) override {}
   void kill_all() override { ++killed; }
