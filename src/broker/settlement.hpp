@@ -60,7 +60,10 @@ struct Settlement {
   std::string replacement;
   std::optional<Marks> marks;  // with return_* and schedule; empty: as they were
   Due due;                     // with Disposal::schedule
-  DeadLetter dead_letter;      // with Disposal::dead_letter
+  // With Disposal::schedule: the name of a task that this worker does not know. Workers that have not said so of it
+  // may take the message before it is due.
+  std::string unknown_task;
+  DeadLetter dead_letter;  // with Disposal::dead_letter
   std::vector<StoreResult> results;
   // Successors: link callbacks, errbacks, the next chain step. Sent once, with the settlement.
   std::vector<wire::TaskMessage> sends;

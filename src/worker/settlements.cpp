@@ -317,6 +317,7 @@ Settlement SettlementRules::unknown_task(const Job& job, Timestamp now) const {
   const milliseconds left = facts_.config().unknown_task_ttl - waited;
   const milliseconds delay = std::min({waited + seconds(1), milliseconds(kLongestBackoff), left});
   settlement.due.delay = delay;
+  settlement.unknown_task = job.message.task;
   settlement.marks = job.marks;
   settlement.marks->waited_unknown = waited + delay;
   return settlement;

@@ -138,6 +138,7 @@ class RedisConsumer final : public Consumer {
   // What the server's hash holds of ours, as of the replies that have come: token -> position in lists_.
   std::unordered_map<std::uint64_t, std::size_t> held_;
   std::uint64_t next_token_ = 1;
+  std::set<std::string> unknown_;  // tasks that this worker has given back because it does not know them
 
   std::size_t credit_ = 0;
   std::size_t credit_bytes_ = 0;

@@ -88,6 +88,7 @@ void RedisConsumer::send_reserve(std::size_t messages, std::size_t bytes) {
     call->keys.insert(call->keys.end(), {list.key, list.inbox, list.schedule});
     call->args.push_back(list.name);
   }
+  call->args.insert(call->args.end(), unknown_.begin(), unknown_.end());
   next_token_ += messages;
   ++in_flight_;
   asked_ += messages;
@@ -168,6 +169,8 @@ void RedisConsumer::wake_when_due(std::int64_t in_ms) {
   due_at_ = at;
   due_timer_ = loop_.after(wait, [this] {
     due_timer_.reset();
+    // Else our own wait could be the one that gets back what we do not know.
+    if (!unknown_.empty() && !bells_->at_rest()) bells_->unblock(*commands_);
     hungry_ = look_ = true;
     pump_at_end_of_turn();
   });

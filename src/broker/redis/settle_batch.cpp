@@ -18,6 +18,13 @@ std::string due_text(const Due& due) {
   return "@" + std::to_string(since.count());
 }
 
+// Where in its list a scheduled message goes when it is due, and the task that waits for a worker which knows it.
+std::string schedule_side(const Settlement& settlement) {
+  const std::string& task = settlement.unknown_task;
+  if (!task.empty() && task.find_first_of("\t\n") == std::string::npos) return "u" + task + "\t";
+  return settlement.due.at ? "h" : "t";
+}
+
 std::string_view kind_letter(SettleKind kind, Disposal disposal) {
   if (kind == SettleKind::state) return "k";
   if (kind == SettleKind::start) return "s";
@@ -130,8 +137,7 @@ void SettleBatch::add_disposal(Settlement& settlement, const std::string& list_n
       args.push_back(marks_text(settlement.marks));
       args.push_back(due_text(settlement.due));
       // The token makes two equal messages two members; an eta goes to the head when it is due, back-off to the tail.
-      args.push_back((settlement.due.at ? "h" : "t") + incarnation_.get() + ":" +
-                     std::to_string(settlement.token.get()));
+      args.push_back(schedule_side(settlement) + incarnation_.get() + ":" + std::to_string(settlement.token.get()));
       return;
     case Disposal::dead_letter: {
       const ListName list = parse_list_name(list_name, keys_.layout());

@@ -10,6 +10,8 @@ namespace lovage::broker::redis {
 namespace {
 
 constexpr std::size_t kMostDeclared = 1'000;
+// Each travels with every reserve; whoever forgets some learns them again.
+constexpr std::size_t kMostUnknown = 100;
 
 }  // namespace
 
@@ -42,6 +44,10 @@ void RedisConsumer::queue_item(SettleKind kind, Settlement settlement) {
     return later([this, entry = SettleBatch::Entry{token, kind}] { report(entry, SettleStatus::failed); });
   }
   if (kind == SettleKind::settlement) settling_.insert(token.get());
+  if (!settlement.unknown_task.empty()) {
+    if (unknown_.size() >= kMostUnknown) unknown_.clear();
+    unknown_.insert(settlement.unknown_task);
+  }
   pending_.push_back({kind, lists_[held->second].name, std::move(settlement), {}});
   pump_at_end_of_turn();
 }

@@ -21,6 +21,8 @@ constexpr auto kStoreTimeout = 5s;
 constexpr auto kSafetyLook = 3s;
 // A store that cannot be reached gets the messages back by the sweeper instead.
 constexpr unsigned kCloseAttempts = 3;
+// Names of tasks that a worker remembers not to know; whoever forgets some learns them again.
+constexpr std::size_t kMostUnknown = 1'000;
 
 bool is_waited_for(const Settlement& settlement) noexcept {
   return settlement.disposal != Disposal::acknowledge || !settlement.results.empty() || !settlement.sends.empty();
@@ -140,7 +142,11 @@ Result<bool> ConsumerThread::is_there_work(Store& store) {
   if (!wants_messages() || lone_) return false;
   if (auto seen = look_ahead(store); !seen) return tl::unexpected(seen.error());
   if (next_due_ && *next_due_ <= store.now()) return true;
-  return store.has_ready(queues_);
+  auto ready = store.has_ready(queues_);
+  if (!ready || *ready) return ready;
+  auto waiting = store.waiting_for_others(queues_, unknown_);
+  if (!waiting) return tl::unexpected(waiting.error());
+  return !waiting->empty();
 }
 
 // Before the first look, so that no commit falls between the two.
@@ -199,6 +205,10 @@ Result<void> ConsumerThread::do_one(Store& store, const Work& work, Report& repo
     auto status = store.settle(*owner_, *settlement);
     if (!status) return tl::unexpected(status.error());
     report.settled.emplace_back(settlement->token, *status);
+    if (!settlement->unknown_task.empty()) {
+      if (unknown_.size() >= kMostUnknown) unknown_.clear();
+      unknown_.insert(settlement->unknown_task);
+    }
     wakes_others_ = wakes_others_ || (*status == SettleStatus::settled && is_waited_for(*settlement));
   } else if (const auto* state = std::get_if<StateUpdate>(&work)) {
     if (auto status = store.store_state(*owner_, state->token, state->result); !status) {
@@ -238,7 +248,9 @@ Result<void> ConsumerThread::reserve(Store& store, Report& report) {
   const ReserveLimits most = limits(report);
   if (most.messages == 0) return {};
   if (auto moved = store.move_due(queues_); !moved) return moved;
-  auto taken = store.reserve(*owner_, queues_, first_queue_++, most, next_token_);
+  auto waiting = store.waiting_for_others(queues_, unknown_);
+  if (!waiting) return tl::unexpected(waiting.error());
+  auto taken = store.reserve(*owner_, queues_, first_queue_++, most, *waiting, next_token_);
   if (!taken) return tl::unexpected(taken.error());
   report.deliveries = std::move(*taken);
   return {};

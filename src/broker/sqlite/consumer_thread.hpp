@@ -142,6 +142,7 @@ class ConsumerThread {
   std::size_t delivered_messages_ = 0;
   std::size_t delivered_bytes_ = 0;
   std::unordered_set<Token> held_;
+  TaskNames unknown_;          // tasks that this worker has given back because it does not know them
   std::optional<Token> lone_;  // a suspect, that runs alone
   bool at_once_ = false;       // there is more to do already
   std::optional<Timestamp> next_due_;

@@ -25,6 +25,7 @@ CREATE TABLE messages(
   owner INTEGER,                      -- reserved: workers.id
   token INTEGER,                      -- reserved: the worker's own counter
   due INTEGER,                        -- scheduled: microseconds since 1970
+  unknown TEXT,                       -- scheduled: the task, which a worker did not know; another may take it now
   started INTEGER NOT NULL DEFAULT 0, -- reserved: a recorded start
   suspect INTEGER NOT NULL DEFAULT 0,
   strikes INTEGER NOT NULL DEFAULT 0,
@@ -33,6 +34,7 @@ CREATE TABLE messages(
 CREATE INDEX messages_ready ON messages(queue, step, position) WHERE place = 0;
 CREATE UNIQUE INDEX messages_reserved ON messages(owner, token) WHERE place = 1;
 CREATE INDEX messages_scheduled ON messages(queue, due) WHERE place = 2;
+CREATE INDEX messages_unknown ON messages(queue, unknown, step, position) WHERE place = 2 AND unknown IS NOT NULL;
 
 -- Ids are never used again: the owner of a reservation must not be mistaken for a later worker.
 CREATE TABLE workers(
@@ -53,7 +55,7 @@ CREATE TABLE results(
   expires INTEGER);                   -- microseconds since 1970
 CREATE INDEX results_expiring ON results(expires) WHERE expires IS NOT NULL;
 
-INSERT INTO store VALUES(1);
+INSERT INTO store VALUES(2);
 )sql";
 
 Result<void> check_layout(client::SqliteDb& db) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,9 @@ struct StoreOptions {
   std::chrono::seconds result_expires{86'400};  // 0: never
   const Clock* clock = &Clock::system();
 };
+
+// Tasks that a worker does not know.
+using TaskNames = std::set<std::string, std::less<>>;
 
 // How much one reserve may take.
 struct ReserveLimits {
@@ -49,10 +53,17 @@ class Store {
   Result<void> declare(const wire::QueueDeclaration& queue);
   // Moves what is due, up to 100, to the tails of their lists.
   Result<void> move_due(std::span<const std::string> queues);
+  // The tasks, `unknown` ones left out, of messages that wait because some worker did not know them: at most 100 names.
+  struct Waiting {
+    std::string queue;
+    std::string task;
+  };
+  Result<std::vector<Waiting>> waiting_for_others(std::span<const std::string> queues, const TaskNames& unknown);
   // Takes messages by priority over all queues, first in first out inside a list; tokens count up from
-  // `next_token`. `first` says which queue is asked first, so that none starves.
+  // `next_token`. `first` says which queue is asked first, so that none starves. Those of `waiting` come first.
   Result<std::vector<Delivery>> reserve(OwnerId owner, std::span<const std::string> queues, std::size_t first,
-                                        const ReserveLimits& limits, std::uint64_t& next_token);
+                                        const ReserveLimits& limits, std::span<const Waiting> waiting,
+                                        std::uint64_t& next_token);
   Result<bool> has_ready(std::span<const std::string> queues);
   Result<std::optional<Timestamp>> next_due(std::span<const std::string> queues);
 
@@ -92,6 +103,7 @@ class Store {
   Result<QueueInfo> queue(const std::string& name);
   Result<std::int64_t> purge(const std::string& queue, std::int64_t limit);
   Result<std::vector<DeadLetterEntry>> dead_letters(std::size_t limit);
+  Result<std::uint64_t> count_dead_letters();
   Result<std::optional<DeadLetterEntry>> dead_letter(const std::string& key_or_id);
   Result<std::int64_t> remove_dead_letters(const std::optional<std::string>& key);
   // Gives free pages back to the file system, some at a time.

@@ -83,6 +83,12 @@ Result<std::vector<DeadLetterEntry>> Store::dead_letters(std::size_t limit) {
   }
 }
 
+Result<std::uint64_t> Store::count_dead_letters() {
+  auto row = db_->query("SELECT count(*) FROM dead_letters");
+  if (auto counted = row.step(); !counted) return tl::unexpected(counted.error());
+  return static_cast<std::uint64_t>(row.integer(0));
+}
+
 Result<std::optional<DeadLetterEntry>> Store::dead_letter(const std::string& key_or_id) {
   // The latest, when one task died more than once.
   auto row = db_->query(

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "broker/sqlite/schema.hpp"
@@ -9,6 +10,7 @@ namespace lovage::broker::sqlite {
 namespace {
 
 constexpr std::int64_t kDueAtOnce = 100;
+constexpr std::size_t kNamesAtOnce = 100;
 
 // A row of a list, before it is reserved.
 struct Row {
@@ -45,11 +47,8 @@ class Picker {
   bool enough_;
 };
 
-Result<void> pick_from_list(client::SqliteDb& db, const std::string& queue, int step, Picker& picker) {
-  auto rows = db.query(
-      "SELECT position, bytes, suspect, strikes, waited FROM messages WHERE place = 0 AND queue = ? AND step = ?"
-      " ORDER BY position LIMIT ?");
-  rows.bind_text(1, queue).bind(2, step).bind(3, static_cast<std::int64_t>(picker.room()));
+// The rows of a query: position, bytes, suspect, strikes, waited, due.
+Result<void> pick(client::SqliteQuery& rows, const std::string& queue, int step, Timestamp now, Picker& picker) {
   while (!picker.has_enough()) {
     auto more = rows.step();
     if (!more) return tl::unexpected(more.error());
@@ -57,11 +56,32 @@ Result<void> pick_from_list(client::SqliteDb& db, const std::string& queue, int 
     const std::string_view bytes = rows.text(1);
     const bool suspect = rows.integer(2) != 0;
     if (!picker.wants(bytes.size(), suspect)) break;
-    picker.add(
-        {rows.integer(0), Delivery{Token{}, queue, step, std::string(bytes), suspect, static_cast<int>(rows.integer(3)),
-                                   std::chrono::milliseconds(rows.integer(4))}});
+    // What it need not wait any more has been counted in advance.
+    const Timestamp due{std::chrono::microseconds(rows.integer(5))};
+    const auto ahead = std::chrono::ceil<std::chrono::milliseconds>(std::max(due, now) - now);
+    const auto waited = std::max(std::chrono::milliseconds(rows.integer(4)) - ahead, std::chrono::milliseconds(0));
+    picker.add({rows.integer(0), Delivery{Token{}, queue, step, std::string(bytes), suspect,
+                                          static_cast<int>(rows.integer(3)), waited}});
   }
   return {};
+}
+
+Result<void> pick_from_list(client::SqliteDb& db, const std::string& queue, int step, Timestamp now, Picker& picker) {
+  auto rows = db.query(
+      "SELECT position, bytes, suspect, strikes, waited, 0 FROM messages WHERE place = 0 AND queue = ? AND step = ?"
+      " ORDER BY position LIMIT ?");
+  rows.bind_text(1, queue).bind(2, step).bind(3, static_cast<std::int64_t>(picker.room()));
+  return pick(rows, queue, step, now, picker);
+}
+
+Result<void> pick_waiting(client::SqliteDb& db, const Store::Waiting& waiting, int step, Timestamp now,
+                          Picker& picker) {
+  auto rows = db.query(
+      "SELECT position, bytes, suspect, strikes, waited, due FROM messages"
+      " WHERE place = 2 AND queue = ? AND unknown = ? AND step = ? ORDER BY position LIMIT ?");
+  rows.bind_text(1, waiting.queue).bind_text(2, waiting.task).bind(3, step);
+  rows.bind(4, static_cast<std::int64_t>(picker.room()));
+  return pick(rows, waiting.queue, step, now, picker);
 }
 
 }  // namespace
@@ -165,12 +185,11 @@ Result<void> Store::move_due(std::span<const std::string> queues) {
       }
     }
     for (const std::int64_t position : due) {
-      auto moved =
-          db_->query(
-                 "UPDATE messages SET place = 0, due = NULL, position = (SELECT max(position) + 1 FROM messages)"
-                 " WHERE position = ?")
-              .bind(1, position)
-              .run();
+      auto moved = db_->query(
+                          "UPDATE messages SET place = 0, due = NULL, unknown = NULL,"
+                          " position = (SELECT max(position) + 1 FROM messages) WHERE position = ?")
+                       .bind(1, position)
+                       .run();
       if (!moved) return tl::unexpected(moved.error());
     }
     room -= static_cast<std::int64_t>(due.size());
@@ -180,11 +199,17 @@ Result<void> Store::move_due(std::span<const std::string> queues) {
 }
 
 Result<std::vector<Delivery>> Store::reserve(OwnerId owner, std::span<const std::string> queues, std::size_t first,
-                                             const ReserveLimits& limits, std::uint64_t& next_token) {
+                                             const ReserveLimits& limits, std::span<const Waiting> waiting,
+                                             std::uint64_t& next_token) {
   Picker picker(limits);
+  const Timestamp now = this->now();
   for (const int step : wire::kDefaultPrioritySteps) {
+    for (const auto& each : waiting) {
+      if (picker.has_enough()) break;
+      if (auto read = pick_waiting(*db_, each, step, now, picker); !read) return tl::unexpected(read.error());
+    }
     for (std::size_t i = 0; i < queues.size() && !picker.has_enough(); ++i) {
-      if (auto read = pick_from_list(*db_, queues[(first + i) % queues.size()], step, picker); !read) {
+      if (auto read = pick_from_list(*db_, queues[(first + i) % queues.size()], step, now, picker); !read) {
         return tl::unexpected(read.error());
       }
     }
@@ -192,15 +217,35 @@ Result<std::vector<Delivery>> Store::reserve(OwnerId owner, std::span<const std:
   std::vector<Delivery> taken;
   for (auto& [position, delivery] : picker.take()) {
     delivery.token = Token(next_token++);
-    auto claimed = db_->query("UPDATE messages SET place = 1, owner = ?, token = ? WHERE position = ?")
-                       .bind(1, owner.get())
-                       .bind(2, static_cast<std::int64_t>(delivery.token.get()))
-                       .bind(3, position)
-                       .run();
+    auto claimed =
+        db_->query("UPDATE messages SET place = 1, owner = ?, token = ?, due = NULL, unknown = NULL WHERE position = ?")
+            .bind(1, owner.get())
+            .bind(2, static_cast<std::int64_t>(delivery.token.get()))
+            .bind(3, position)
+            .run();
     if (!claimed) return tl::unexpected(claimed.error());
     taken.push_back(std::move(delivery));
   }
   return taken;
+}
+
+Result<std::vector<Store::Waiting>> Store::waiting_for_others(std::span<const std::string> queues,
+                                                              const TaskNames& unknown) {
+  std::vector<Waiting> found;
+  std::size_t looks = kNamesAtOnce;
+  for (const auto& queue : queues) {
+    for (std::string last; looks > 0; --looks) {
+      auto row = db_->query(
+          "SELECT unknown FROM messages WHERE place = 2 AND unknown IS NOT NULL AND queue = ? AND unknown > ?"
+          " ORDER BY unknown LIMIT 1");
+      auto more = row.bind_text(1, queue).bind_text(2, last).step();
+      if (!more) return tl::unexpected(more.error());
+      if (!*more) break;
+      last = row.text(0);
+      if (!unknown.contains(last)) found.push_back({queue, last});
+    }
+  }
+  return found;
 }
 
 Result<bool> Store::has_ready(std::span<const std::string> queues) {

@@ -71,7 +71,7 @@ Result<std::int64_t> Store::write_return(OwnerId owner, const Settlement& settle
   auto update = db_->query(
       "UPDATE messages SET place = ?3, owner = NULL, token = NULL, due = ?4, started = 0, bytes = coalesce(?5, bytes),"
       " suspect = coalesce(?6, suspect), strikes = coalesce(?7, strikes), waited = coalesce(?8, waited),"
-      " position = CASE ?9 WHEN 0 THEN position ELSE (SELECT max(position) + 1 FROM messages) END"
+      " unknown = ?10, position = CASE ?9 WHEN 0 THEN position ELSE (SELECT max(position) + 1 FROM messages) END"
       " WHERE place = 1 AND owner = ?1 AND token = ?2");
   update.bind(1, owner.get()).bind(2, static_cast<std::int64_t>(settlement.token.get()));
   update.bind(3, place_of(settlement.disposal));
@@ -81,6 +81,7 @@ Result<std::int64_t> Store::write_return(OwnerId owner, const Settlement& settle
     update.bind(6, marks->suspect ? 1 : 0).bind(7, marks->strikes).bind(8, marks->waited_unknown.count());
   }
   update.bind(9, settlement.disposal == Disposal::return_tail ? 1 : 0);
+  if (!settlement.unknown_task.empty()) update.bind_text(10, settlement.unknown_task);
   return update.run();
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "support/crafted_messages.hpp"
 #include "unit/wire/golden.hpp"
 #include "wire/base64.hpp"
 #include "wire/body.hpp"
@@ -277,22 +278,6 @@ TEST(ControlMessage, AChannelNamesDatabaseAndRoutingKey) {
 
 // What a Python worker dies of or loses must be a BadMessage with a stable reason here.
 TEST(Golden, CraftedMessages) {
-  const std::map<std::string, std::string> expected{{"body_two_elements", "bad-body"},
-                                                    {"kwargs_null", "bad-body"},
-                                                    {"args_null", "bad-body"},
-                                                    {"no_content_type", "no-content-type"},
-                                                    {"content_type_charset", "refused-content-type"},
-                                                    {"bad_json_body", "bad-body"},
-                                                    {"bad_base64", "bad-base64"},
-                                                    {"no_id", "no-id"},
-                                                    {"int_id", "bad-header"},
-                                                    {"no_task_anywhere", "no-task"},
-                                                    {"unknown_compression", "unknown-compression"},
-                                                    {"timelimit_missing_second", "bad-header"},
-                                                    {"eta_epoch_int", "bad-header"},
-                                                    {"unknown___type__", "bad-body"},
-                                                    {"no_delivery_info", "bad-envelope"},
-                                                    {"no_delivery_tag", "bad-envelope"}};
   const auto found = samples("worker_tolerance_crafted_messages");
   ASSERT_FALSE(found.empty());
   for (const auto& [name, crafted] : *found[0].content.find("cases")->if_object()) {
@@ -306,8 +291,8 @@ TEST(Golden, CraftedMessages) {
     } else if (auto body = decode_body(*message, kAccept); !body) {
       bad = body.error();
     }
-    const auto wanted = expected.find(name);
-    EXPECT_EQ(bad.reason, wanted == expected.end() ? "" : wanted->second) << bad.detail;
+    const auto wanted = test::kCraftedReasons.find(name);
+    EXPECT_EQ(bad.reason, wanted == test::kCraftedReasons.end() ? "" : wanted->second) << bad.detail;
     const Value* id = envelope.find("headers") == nullptr ? nullptr : envelope.find("headers")->find("id");
     if (!bad.reason.empty() && id != nullptr && id->if_string() != nullptr) {
       EXPECT_EQ(bad.id, *id->if_string());

@@ -4,6 +4,7 @@
 //       then for each list, in the order of service: the list, its inbox, its schedule
 // ARGV  1 id  2 first token  3 most messages  4 byte budget (one message always fits)  5 "1": look into inboxes
 //       then the lists' names without prefix, in the same order
+//       then the names of tasks that this worker is known not to know
 // Returns {0} when the incarnation is not registered, else
 //       {1, more, next due in ms or -1, {list, count, list, count, ...}, {message, ...},
 //        {position, "suspect:strikes:waited", ...}, {error, ...}}
@@ -28,6 +29,8 @@ if redis.call('HEXISTS', incarnations, ARGV[1]) == 0 then return {0} end
 local held = redis.call('HLEN', reserved)
 local marked = redis.call('HLEN', marks) > 0
 if marked then redis.call('ZCARD', ages) end
+local strange = {}
+for j = 6 + lists, #ARGV do strange[ARGV[j]] = true end
 local alone = false
 if redis.call('HLEN', held_marks) > 0 then
   for _, mark in ipairs(redis.call('HVALS', held_marks)) do alone = alone or string.sub(mark, 1, 2) == '1:' end
@@ -42,24 +45,32 @@ local function failed(reply)
   return false
 end
 
--- Head is the right end. The earliest eta ends up rightmost; back-off goes to the tail in its order.
-local function move_due(list, schedule, now, room)
+-- A message waits because some worker did not know its task: that name.
+local function unknown_task(member)
+  return string.match(member, '^u([^\t\n]*)\t')
+end
+
+-- Head is the right end. The earliest eta ends up rightmost; back-off goes to the tail in its order. What this worker
+-- does not know is left in the list for whoever waits there, Python workers too.
+local left = {}
+local function move_due(i, list, schedule, now, room)
   local due = redis.pcall('ZRANGE', schedule, '-inf', now, 'BYSCORE', 'LIMIT', 0, room)
   if failed(due) or #due == 0 or failed(redis.pcall('LLEN', list)) then return 0 end
-  local function move(member, side, command)
-    if string.sub(member, 1, 1) ~= side then return end
+  local function move(member, head, command)
+    if (string.sub(member, 1, 1) == 'h') ~= head then return end
+    left[i] = left[i] or strange[unknown_task(member) or '']
     local score = redis.call('ZSCORE', schedule, member)
     redis.call('ZREM', schedule, member)
     local bytes = string.sub(member, string.find(member, '\n', 1, true) + 1)
     if failed(redis.pcall(command, list, bytes)) then redis.call('ZADD', schedule, score, member) end
   end
-  for j = #due, 1, -1 do move(due[j], 'h', 'RPUSH') end
-  for j = 1, #due do move(due[j], 't', 'LPUSH') end
+  for j = #due, 1, -1 do move(due[j], true, 'RPUSH') end
+  for j = 1, #due do move(due[j], false, 'LPUSH') end
   return #due
 end
 local now, room = now_ms(), 100
 for i = 0, lists - 1 do
-  if room > 0 then room = room - move_due(KEYS[6 + 3 * i], KEYS[8 + 3 * i], now, room) end
+  if room > 0 then room = room - move_due(i, KEYS[6 + 3 * i], KEYS[8 + 3 * i], now, room) end
 end
 
 local segments, messages, found_marks, origins = {}, {}, {}, {}
@@ -67,7 +78,8 @@ local bytes, more = 0, room == 0
 local full = most == 0 or alone
 
 -- Takes what fits of what was popped; the rest goes to the head of the list, in its old order.
-local function take(i, popped, list)
+-- `ahead`: it was taken so many ms before it was due, a wait that its mark has counted in advance.
+local function take(i, popped, list, ahead)
   local fits = 0
   for j, message in ipairs(popped) do
     local mark = marked and peek_mark(marks, message)
@@ -83,6 +95,10 @@ local function take(i, popped, list)
     messages[#messages + 1] = message
     origins[#messages] = i
     if mark then
+      if ahead then
+        local suspicion, waited = string.match(mark, '^(%d+:%d+:)(%d+)')
+        if waited then mark = suspicion .. string.format('%.0f', math.max(0, tonumber(waited) - ahead)) end
+      end
       found_marks[#found_marks + 1] = #messages
       found_marks[#found_marks + 1] = mark
     end
@@ -106,7 +122,7 @@ if ARGV[5] == '1' then
 end
 for i = 0, lists - 1 do
   local list = KEYS[6 + 3 * i]
-  while not full do
+  while not full and not left[i] do
     if #messages >= most then
       full, more = true, true
       break
@@ -116,6 +132,21 @@ for i = 0, lists - 1 do
     if not popped or failed(popped) then break end
     take(i, popped, list)
     if #popped < wanted then break end
+  end
+end
+
+-- With room left, this worker tries what others do not know before that is due. Such messages bear a mark.
+for i = 0, lists - 1 do
+  if full or not marked then break end
+  local waiting = redis.pcall('ZRANGE', KEYS[8 + 3 * i], 0, 99, 'WITHSCORES')
+  if failed(waiting) or failed(redis.pcall('LLEN', KEYS[6 + 3 * i])) then waiting = {} end
+  for j = 1, #waiting, 2 do
+    local member, task = waiting[j], unknown_task(waiting[j])
+    if task and not strange[task] and not full and #messages < most then
+      redis.call('ZREM', KEYS[8 + 3 * i], member)
+      local bytes = string.sub(member, string.find(member, '\n', 1, true) + 1)
+      take(i, {bytes}, KEYS[6 + 3 * i], math.max(0, tonumber(waiting[j + 1]) - now))
+    end
   end
 end
 
