@@ -19,6 +19,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "base/printable.hpp"
+
 namespace lovage::log {
 namespace {
 
@@ -88,7 +90,7 @@ class Log {
     const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(now - seconds).count();
     return fmt::format("[{:%Y-%m-%d %H:%M:%S},{:03}: {}/{}] {}",
                        fmt::localtime(std::chrono::system_clock::to_time_t(seconds)), millis, level_name(level),
-                       process, message);
+                       process, printable(message, Lines::many));
   }
 
   static std::string json_line(std::chrono::system_clock::time_point now, Level level, const std::string& process,
@@ -100,8 +102,12 @@ class Log {
                                  fmt::gmtime(std::chrono::system_clock::to_time_t(seconds)), micros));
     line.set("level", level_name(level));
     line.set("process", process);
-    line.set("message", message);
-    for (const auto& [key, value] : fields) line.set(key, value);
+    // JSON cannot hold what is no UTF-8.
+    line.set("message", printable(message, Lines::many));
+    for (const auto& [key, value] : fields) {
+      const std::string* const text = value.if_string();
+      line.set(key, text != nullptr ? Value(printable(*text, Lines::many)) : value);
+    }
     return to_json(Value(std::move(line)));
   }
 

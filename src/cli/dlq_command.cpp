@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <lovage/error.hpp>
 
+#include "base/printable.hpp"
 #include "base/uuid.hpp"
 #include "cli/command.hpp"
 #include "cli/print.hpp"
@@ -62,20 +63,6 @@ int list(Session& session, const Options& options) {
   return kOk;
 }
 
-// Bytes that a terminal or JSON cannot show are written as \xNN.
-std::string printable(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte < 0x7f) {
-      out += c;
-    } else {
-      out += fmt::format("\\x{:02x}", byte);
-    }
-  }
-  return out;
-}
-
 int show(Session& session, const Options& options) {
   if (options.keys.size() != 1) throw ConfigError("which dead letter? lovage dlq show KEY (or a task id)");
   const auto entry = find(session.broker(), options.keys.front());
@@ -85,7 +72,8 @@ int show(Session& session, const Options& options) {
     print_json(std::move(facts));
     return kOk;
   }
-  for (const auto& [name, value] : facts) print(fmt::format("{:<8} {}", name + ":", *value.if_string()));
+  for (const auto& [name, value] : facts)
+    print(fmt::format("{:<8} {}", name + ":", printable(*value.if_string(), Lines::many)));
   return kOk;
 }
 

@@ -8,6 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "base/printable.hpp"
+
 namespace lovage::cli {
 namespace {
 
@@ -38,20 +40,20 @@ void print_json(const Value& value) {
 
 void print_error(std::string_view message) {
   std::fflush(stdout);  // in the order of the events, where both go to one place
-  write(stderr, fmt::format("Error: {}\n", message));
+  write(stderr, fmt::format("Error: {}\n", printable(message, Lines::many)));
 }
 
 std::string format_table(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
     widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(printable(row[i])));
   }
   std::string out;
   for (std::size_t r = 0; r < rows.size(); ++r) {
     std::string line;
     for (std::size_t i = 0; i < rows[r].size(); ++i) {
-      const std::string& cell = rows[r][i];
+      const std::string cell = printable(rows[r][i]);
       const std::string padding(widths[i] - width_of(cell), ' ');
       // A heading stands over its column's numbers.
       const bool right = is_number(r == 0 && rows.size() > 1 ? rows[1][i] : cell);

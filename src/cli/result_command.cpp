@@ -7,6 +7,7 @@
 #include <lovage/error.hpp>
 #include <lovage/states.hpp>
 
+#include "base/printable.hpp"
 #include "cli/command.hpp"
 #include "cli/print.hpp"
 #include "cli/result_text.hpp"
@@ -43,14 +44,14 @@ int result(Session& session, const Options& options) {
     if (options.json) {
       print_json({{"id", options.id}, {"state", meta.status}});
     } else {
-      print(meta.status);
+      print(printable(meta.status));
     }
     return kOk;
   }
   say_that_it_waits(backend, options);
   const auto meta = wait_for_result(backend, options.id, options.timeout);
   if (options.traceback && !options.json) {
-    print(meta.traceback.value_or(""));
+    print(printable(meta.traceback.value_or(""), Lines::many));
     return meta.status == states::success ? kOk : kFailure;
   }
   return print_result(meta, options.json ? ResultForm::json : options.raw ? ResultForm::raw : ResultForm::value);

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/printable.hpp"
 #include "worker/exceptions.hpp"
 #include "worker/successors.hpp"
 
@@ -16,16 +17,17 @@ Object fields_of(const wire::TaskMessage& message) {
 }
 
 std::string label(const Job& job) {
-  return fmt::format("{}[{}]", job.name(), job.id());
+  return fmt::format("{}[{}]", printable(job.name()), printable(job.id()));
 }
 
 Decided refuse(Token token, const SettlementRules& rules, const wire::BadMessage& bad, Timestamp now) {
-  return {.settlement = rules.unreadable(token, bad, now),
-          .line = {.level = log::Level::critical,
-                   .text = fmt::format("Can't decode message body: {} ({}) [id:{} task:{}]: moved to the dead letters",
-                                       bad.detail, bad.reason, bad.id.empty() ? "unknown" : bad.id,
-                                       bad.task.empty() ? "unknown" : bad.task),
-                   .fields = {{"id", Value(bad.id)}, {"name", Value(bad.task)}, {"reason", Value(bad.reason)}}}};
+  return {
+      .settlement = rules.unreadable(token, bad, now),
+      .line = {.level = log::Level::critical,
+               .text = fmt::format("Can't decode message body: {} ({}) [id:{} task:{}]: moved to the dead letters",
+                                   printable(bad.detail), bad.reason, bad.id.empty() ? "unknown" : printable(bad.id),
+                                   bad.task.empty() ? "unknown" : printable(bad.task)),
+               .fields = {{"id", Value(bad.id)}, {"name", Value(bad.task)}, {"reason", Value(bad.reason)}}}};
 }
 
 Decided settle(broker::Settlement settlement, log::Level level, std::string text, const Job& job) {
@@ -40,8 +42,9 @@ Decided wait_for_a_worker(const Job& job, const SettlementRules& rules, Timestam
   const auto level = dead                                    ? log::Level::error
                      : job.marks.waited_unknown.count() == 0 ? log::Level::warning
                                                              : log::Level::debug;
-  std::string text = fmt::format("Received unregistered task of type '{}' [{}]: {}", job.message.task, job.id(),
-                                 dead ? "moved to the dead letters" : "it waits for a worker that knows it");
+  std::string text =
+      fmt::format("Received unregistered task of type '{}' [{}]: {}", printable(job.message.task), printable(job.id()),
+                  dead ? "moved to the dead letters" : "it waits for a worker that knows it");
   return settle(std::move(settlement), level, std::move(text), job);
 }
 

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/logging.hpp"
+#include "base/printable.hpp"
 #include "wire/body.hpp"
 
 namespace lovage::worker {
@@ -29,6 +30,10 @@ class WriterName {
   bool named_;
 };
 
+std::string label(const Job& job) {
+  return fmt::format("{}[{}]", printable(job.name()), printable(job.id()));
+}
+
 Object fields_of(const Job& job) {
   Object fields{{"id", Value(job.id())},
                 {"name", Value(job.name())},
@@ -51,7 +56,7 @@ void success_line(const Job& job, const Outcome& outcome) {
   Object fields = fields_of(job);
   fields.set("return_value", Value(result));
   fields.set("runtime", Value(seconds_of(outcome)));
-  log::info(fmt::format("Task {}[{}] succeeded in {}s: {}", job.name(), job.id(), seconds_of(outcome), result), fields);
+  log::info(fmt::format("Task {} succeeded in {}s: {}", label(job), seconds_of(outcome), result), fields);
 }
 
 void failure_line(const Job& job, const Outcome& outcome) {
@@ -61,10 +66,10 @@ void failure_line(const Job& job, const Outcome& outcome) {
   fields.set("traceback", Value(outcome.traceback));
   fields.set("runtime", Value(seconds_of(outcome)));
   if (outcome.expected) {
-    log::info(fmt::format("Task {}[{}] raised expected: {}", job.name(), job.id(), repr), fields);
+    log::info(fmt::format("Task {} raised expected: {}", label(job), repr), fields);
     return;
   }
-  std::string text = fmt::format("Task {}[{}] raised unexpected: {}", job.name(), job.id(), repr);
+  std::string text = fmt::format("Task {} raised unexpected: {}", label(job), repr);
   if (!outcome.traceback.empty()) text += "\n" + outcome.traceback;
   log::error(text, fields);
 }
@@ -86,7 +91,7 @@ Level level_of(Outcome::Kind kind, bool expected) {
 }
 
 std::string text_of(const Job& job, const Outcome& outcome, const broker::Settlement& settlement) {
-  const std::string task = fmt::format("{}[{}]", job.name(), job.id());
+  const std::string task = label(job);
   switch (outcome.kind) {
     case Outcome::Kind::retry:
       return fmt::format("Task {} retry: {}", task, outcome.retry.message);
@@ -108,7 +113,8 @@ std::string text_of(const Job& job, const Outcome& outcome, const broker::Settle
     }
     case Outcome::Kind::malformed:
       return fmt::format("Can't decode message body: {} ({}) [id:{} task:{}]: moved to the dead letters",
-                         outcome.detail, outcome.reason, job.id(), job.message.task);
+                         printable(outcome.detail), outcome.reason, printable(job.id()),
+                         printable(job.message.task));
     default:
       return fmt::format("Task {} was not started: it goes back to its queue", task);
   }
@@ -124,7 +130,7 @@ void log_received(const Job& job) {
   if (!log::enabled(Level::info)) return;
   Object fields = fields_of(job);
   fields.set("eta", job.message.eta ? Value(job.message.eta->text) : Value());
-  log::info(fmt::format("Task {}[{}] received", job.name(), job.id()), fields);
+  log::info(fmt::format("Task {} received", label(job)), fields);
 }
 
 void log_outcome(const Job& job, const Outcome& outcome, const broker::Settlement& settlement) {
@@ -137,8 +143,7 @@ void log_outcome(const Job& job, const Outcome& outcome, const broker::Settlemen
 }
 
 void log_soft_time_limit(const Job& job) {
-  log::warning(fmt::format("Soft time limit ({}s) exceeded for {}[{}]", seconds_of(job.rules.soft_time_limit),
-                           job.name(), job.id()),
+  log::warning(fmt::format("Soft time limit ({}s) exceeded for {}", seconds_of(job.rules.soft_time_limit), label(job)),
                fields_of(job));
 }
 

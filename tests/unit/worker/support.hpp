@@ -103,6 +103,13 @@ inline execution::Outcome failure(std::string type = "ValueError", std::string t
   return outcome;
 }
 
+// What is to become of a message whose run has ended so.
+inline broker::Settlement settle(const World& world, const wire::TaskMessage& message,
+                                 const execution::Outcome& outcome) {
+  const Facts facts = world.facts();
+  return SettlementRules(facts).finished(job_of(facts, message), outcome, kNow);
+}
+
 inline wire::ResultMeta stored(const broker::StoreResult& result) {
   auto meta = wire::decode_result_meta(result.meta);
   EXPECT_TRUE(meta) << result.meta;
