@@ -30,6 +30,11 @@ Result<int> open_commit_file(const std::string& database_path) {
 
 CommitFeed::Subscription::~Subscription() {
   if (!feed_) return;
+  if (!feed_->is_ours()) {
+    // The parent's feed, whose mutex may be held by a thread that this child has not: kept as it is, for good.
+    static_cast<void>(new std::shared_ptr<CommitFeed>(std::move(feed_)));
+    return;
+  }
   const std::lock_guard lock(feed_->mutex_);
   feed_->subscribers_.erase(id_);
 }
@@ -62,17 +67,20 @@ Result<std::shared_ptr<CommitWatch>> CommitWatch::open(const std::string& databa
                                          database_path, std::strerror(error)));
 }
 
+CommitFeed::CommitFeed() : owner_(::getpid()) {}
+
 CommitWatch::CommitWatch(int watch_fd, int stop_fd)
-    : watch_fd_(watch_fd), stop_fd_(stop_fd), owner_(::getpid()), thread_([this] { run(); }) {}
+    : watch_fd_(watch_fd), stop_fd_(stop_fd), thread_([this] { run(); }) {}
 
 CommitWatch::~CommitWatch() {
-  if (owner_ == ::getpid()) {
+  if (is_ours()) {
     const std::uint64_t one = 1;
     // An eventfd that nobody else writes to takes the 8 bytes.
     [[maybe_unused]] const auto written = ::write(stop_fd_, &one, sizeof one);
     thread_.join();
   } else {
-    thread_.detach();
+    // The thread is the parent's: its handle is given up without a look at what it stands for.
+    static_cast<void>(new std::thread(std::move(thread_)));
   }
   ::close(watch_fd_);
   ::close(stop_fd_);

@@ -1,6 +1,8 @@
 // Tells when some process has committed to a database.
 #pragma once
 
+#include <unistd.h>
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -23,7 +25,8 @@ class CommitFeed {
  public:
   using Subscriber = std::function<void()>;
 
-  // Ends the subscription when it goes; the subscriber is not called any more after that.
+  // Ends the subscription when it goes; the subscriber is not called any more after that. In a forked child, where
+  // nobody calls it, it leaves the parent's feed alone.
   class Subscription {
    public:
     Subscription(std::shared_ptr<CommitFeed> feed, std::uint64_t id) noexcept : feed_(std::move(feed)), id_(id) {}
@@ -38,14 +41,18 @@ class CommitFeed {
 
   virtual ~CommitFeed() = default;
   // A feed of this process alone: whoever commits calls notify().
-  CommitFeed() = default;
+  CommitFeed();
   CommitFeed(const CommitFeed&) = delete;
   CommitFeed& operator=(const CommitFeed&) = delete;
 
   static Subscription subscribe(const std::shared_ptr<CommitFeed>& feed, Subscriber subscriber);
   void notify();
 
+ protected:
+  [[nodiscard]] bool is_ours() const noexcept { return owner_ == ::getpid(); }
+
  private:
+  const pid_t owner_;  // a forked child has a copy whose mutex nobody may touch
   std::mutex mutex_;
   std::uint64_t next_id_ = 0;
   std::map<std::uint64_t, Subscriber> subscribers_;
@@ -64,7 +71,6 @@ class CommitWatch final : public CommitFeed {
 
   const int watch_fd_;
   const int stop_fd_;
-  const int owner_;  // after a fork the thread is the parent's
   std::thread thread_;
 };
 

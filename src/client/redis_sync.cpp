@@ -116,13 +116,16 @@ Result<RedisReply> RedisSync::command(std::initializer_list<std::string_view> ar
 }
 
 struct RedisPool::State {
+  explicit State(State* of_parent) noexcept : parents(of_parent) {}
   const pid_t owner = ::getpid();
+  // Kept reachable, never used: its mutex may be held by a thread that a forked child has not.
+  [[maybe_unused]] State* const parents;
   std::mutex mutex;
   std::vector<std::unique_ptr<RedisSync>> idle;  // guarded by mutex
 };
 
 RedisPool::RedisPool(RedisOptions options, std::size_t max_idle)
-    : options_(std::move(options)), max_idle_(max_idle), state_(std::make_unique<State>().release()) {}
+    : options_(std::move(options)), max_idle_(max_idle), state_(std::make_unique<State>(nullptr).release()) {}
 
 RedisPool::~RedisPool() {
   if (auto* const state = state_.load(); state->owner == ::getpid()) std::unique_ptr<State>(state).reset();
@@ -132,15 +135,8 @@ RedisPool::State& RedisPool::state() {
   auto* current = state_.load();
   const pid_t self = ::getpid();
   while (current->owner != self) {
-    auto fresh = std::make_unique<State>();
-    if (!state_.compare_exchange_strong(current, fresh.get())) continue;
-    // Ours now. A thread of the parent may have held the parent's lock at the fork: then nobody can
-    // touch what it guards any more, and it stays as it is.
-    if (current->mutex.try_lock()) {
-      current->mutex.unlock();
-      std::unique_ptr<State>(current).reset();
-    }
-    return *fresh.release();
+    auto fresh = std::make_unique<State>(current);
+    if (state_.compare_exchange_strong(current, fresh.get())) return *fresh.release();
   }
   return *current;
 }

@@ -118,13 +118,14 @@ struct ResultWaiter::State {
     }
     return any;
   }
-  void lead_once(std::unique_lock<std::mutex>& lock, const client::RedisOptions& options, Deadline deadline);
+  void lead_once(std::unique_lock<std::mutex>& lock, const client::RedisOptions& options, Deadline deadline,
+                 Deadline wake);
 };
 
-// One turn of the leader: connect if need be, write, sleep until something comes, read it. The mutex is
+// One turn of the leader: connect if need be, write, sleep until something comes (or `wake`), read it. The mutex is
 // free while it sleeps or connects.
 void ResultWaiter::State::lead_once(std::unique_lock<std::mutex>& lock, const client::RedisOptions& options,
-                                    Deadline deadline) {
+                                    Deadline deadline, Deadline wake) {
   if (!connection) {
     const auto pause = attempt > 0 ? Backoff{}.jittered(attempt - 1, random_u64()) : std::chrono::milliseconds(0);
     ++attempt;
@@ -144,7 +145,7 @@ void ResultWaiter::State::lead_once(std::unique_lock<std::mutex>& lock, const cl
   if (read_what_is_there() || !connection) return;
   pollfd ready[2] = {{connection->fd(), POLLIN, 0}, {wake_fd, POLLIN, 0}};
   lock.unlock();
-  ::poll(ready, 2, deadline.poll_timeout());
+  ::poll(ready, 2, wake.poll_timeout());
   lock.lock();
   std::uint64_t wakes = 0;
   if (ready[1].revents != 0) [[maybe_unused]]
@@ -175,6 +176,10 @@ Result<std::optional<std::string>> ResultWaiter::wait(const std::string& key, De
   std::unique_lock lock(shared.mutex);
   shared.enter(key);
   std::uint64_t looked = 0;
+  // The last look was refused: why, how often in a row, and when it is repeated.
+  std::optional<Failure> refused;
+  unsigned refusals = 0;
+  Deadline again = Deadline::never();
   std::optional<std::string> meta;
   for (;;) {
     Channel& channel = shared.channels[key];
@@ -183,8 +188,9 @@ Result<std::optional<std::string>> ResultWaiter::wait(const std::string& key, De
       break;
     }
     // A second waiter joins a confirmed subscription: it has to look as well.
-    if (channel.confirmed != looked) {
+    if (channel.confirmed != looked || again.passed()) {
       looked = channel.confirmed;
+      again = Deadline::never();
       lock.unlock();
       auto connection = pool_.take(deadline);
       auto reply = connection ? (*connection)->command({"GET", key}, deadline)
@@ -196,22 +202,29 @@ Result<std::optional<std::string>> ResultWaiter::wait(const std::string& key, De
       }
       const bool broken = !reply && reply.error().code != Errc::refused && reply.error().code != Errc::timed_out;
       if (broken) shared.doubt_connection(reply.error());  // the next confirmation asks for a look again
+      refused.reset();
+      if (!reply && !broken) {
+        if (reply.error().code == Errc::refused) refused = reply.error();
+        again = Deadline::after(Backoff{}.jittered(refusals++, random_u64()));
+      }
+      if (deadline.passed()) break;
       continue;
     }
     if (deadline.passed()) break;
     if (shared.has_leader) {
-      if (deadline.is_never()) {
+      const Deadline wake = deadline.or_earlier(again);
+      if (wake.is_never()) {
         shared.changed.wait(lock);
       } else {
-        shared.changed.wait_until(lock, deadline.when());
+        shared.changed.wait_until(lock, wake.when());
       }
       continue;
     }
     shared.has_leader = true;
-    shared.lead_once(lock, pool_.options(), deadline);
+    shared.lead_once(lock, pool_.options(), deadline, deadline.or_earlier(again));
     shared.has_leader = false;
   }
-  const auto failure = shared.failure;
+  const auto failure = refused ? refused : shared.failure;
   shared.leave(key);
   // A leader is needed as long as somebody waits.
   if (!shared.has_leader) shared.changed.notify_all();
