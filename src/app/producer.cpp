@@ -12,9 +12,11 @@
 
 #include "app/call_options.hpp"
 #include "app/routing.hpp"
+#include "base/printable.hpp"
 #include "base/suggest.hpp"
 #include "base/uuid.hpp"
 #include "wire/body.hpp"
+#include "wire/json.hpp"
 
 namespace lovage::app {
 namespace {
@@ -70,7 +72,23 @@ void set_time_limits(wire::TaskMessage& message, const CallOptions& options, con
   if (!message.timelimit.soft && task->soft_time_limit) message.timelimit.soft = seconds_of(*task->soft_time_limit);
 }
 
-void set_stamps(wire::TaskMessage& message, const Object& options) {
+wire::JsonTypes json_types(const Config& config) {
+  return config.json_types == "5.2" ? wire::JsonTypes::celery_5_2 : wire::JsonTypes::celery_5_6;
+}
+
+// Headers are JSON, whatever the body is. Throws for what JSON cannot carry.
+Value header_value(const std::string& name, const Value& value, wire::JsonTypes types) {
+  std::string text;
+  std::string name_text;
+  Result<void> written = wire::append_json(text, value, types);
+  if (!wire::append_json_string(name_text, name)) written = fail(Errc::bad_data, "its name is no UTF-8");
+  if (!written) throw EncodeError("the header '" + printable(name) + "' cannot be sent: " + written.error().message);
+  if (types == wire::JsonTypes::celery_5_6) return value;
+  // With 5.2 a time is its text: the envelope would write 5.6's type.
+  return from_json(text);
+}
+
+void set_stamps(wire::TaskMessage& message, const Object& options, wire::JsonTypes types) {
   const Value* names = options.find("stamped_headers");
   const Array* list = names != nullptr ? names->if_array() : nullptr;
   if (list == nullptr) return;
@@ -78,12 +96,12 @@ void set_stamps(wire::TaskMessage& message, const Object& options) {
   for (const auto& name : *list) {
     const auto* text = name.if_string();
     const Value* stamp = text != nullptr ? options.find(*text) : nullptr;
-    if (stamp != nullptr) message.stamps.set(*text, *stamp);
+    if (stamp != nullptr) message.stamps.set(*text, header_value(*text, *stamp, types));
   }
 }
 
 // The protocol's own names in a sender's headers would make two headers of one name.
-void set_headers(wire::TaskMessage& message, const CallOptions& options) {
+void set_headers(wire::TaskMessage& message, const CallOptions& options, wire::JsonTypes types) {
   static constexpr std::string_view kOwn[] = {"lang",
                                               "task",
                                               "id",
@@ -110,8 +128,8 @@ void set_headers(wire::TaskMessage& message, const CallOptions& options) {
     if (std::ranges::find(kOwn, name) != std::end(kOwn)) {
       throw EncodeError("the header '" + name + "' is the protocol's own: it cannot be set");
     }
+    message.custom_headers.set(name, header_value(name, value, types));
   }
-  message.custom_headers = *headers;
 }
 
 int priority_of(const CallOptions& options, const TaskOptions* task, const Destination& destination,
@@ -163,7 +181,7 @@ wire::BodyFormat format_of(const CallOptions& options, const TaskOptions* task, 
   const auto compression = first_of(options.text_or_empty("compression"),
                                     task != nullptr ? &task->compression : nullptr, config.task_compression);
   wire::BodyFormat format;
-  format.json_types = config.json_types == "5.2" ? wire::JsonTypes::celery_5_2 : wire::JsonTypes::celery_5_6;
+  format.json_types = json_types(config);
   if (const auto known = wire::serializer_from_name(serializer)) {
     format.serializer = *known;
   } else {
@@ -236,8 +254,8 @@ Prepared prepare(const Core& core, wire::SignatureData call, const Lineage& line
   set_ids(prepared.message, options, lineage);
   set_times(prepared.message, options, task);
   set_time_limits(prepared.message, options, task);
-  set_headers(prepared.message, options);
-  set_stamps(prepared.message, call.options);
+  set_headers(prepared.message, options, json_types(config));
+  set_stamps(prepared.message, call.options, json_types(config));
   auto ignore_result = options.flag("ignore_result");
   if (!ignore_result && task != nullptr) ignore_result = task->ignore_result;
   prepared.message.ignore_result = ignore_result.value_or(config.task_ignore_result);

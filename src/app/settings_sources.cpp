@@ -4,11 +4,15 @@
 #include <toml++/toml.h>
 #include <algorithm>
 #include <cctype>
+#include <mutex>
+#include <set>
 #include <sstream>
 
 #include <lovage/error.hpp>
 
 #include "app/settings.hpp"
+#include "base/logging.hpp"
+#include "base/printable.hpp"
 #include "base/suggest.hpp"
 
 namespace lovage::app {
@@ -31,6 +35,18 @@ std::string setting_of(std::string_view variable) {
   std::vector<std::string_view> names;
   for (const auto& setting : settings()) names.push_back(setting.name);
   return nearest(name, names) ? name : std::string();
+}
+
+// Read elsewhere, for the tests.
+constexpr std::string_view kKillPoint = "LOVAGE_KILL_POINT";
+
+// Once a process and variable: an app reads the environment at its start, a program may have several apps.
+void warn_of_unknown(const std::string& variable) {
+  static std::mutex mutex;
+  static std::set<std::string> said;
+  const std::lock_guard lock(mutex);
+  if (!said.insert(variable).second) return;
+  log::warning("environment variable " + printable(variable) + ": there is no such setting; it is ignored");
 }
 
 template <class Time>
@@ -92,7 +108,10 @@ void apply_environment(Config& config, std::span<const std::string> environment)
       if (equals == std::string::npos || entry.starts_with("LOVAGE_") != own) continue;
       const auto variable = entry.substr(0, equals);
       const auto name = setting_of(variable);
-      if (name.empty()) continue;
+      if (name.empty()) {
+        if (own && variable != kKillPoint) warn_of_unknown(variable);
+        continue;
+      }
       try {
         apply_setting_text(config, name, std::string_view(entry).substr(equals + 1));
       } catch (const ConfigError& error) {

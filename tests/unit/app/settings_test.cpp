@@ -1,6 +1,7 @@
 // Settings by name: from values, text, the environment and TOML files.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -9,6 +10,7 @@
 #include <lovage/error.hpp>
 
 #include "app/settings.hpp"
+#include "base/logging.hpp"
 
 namespace lovage::app {
 namespace {
@@ -128,6 +130,20 @@ TEST(Settings, EnvironmentTakesCelerysNamesAndOurs) {
   EXPECT_THAT(
       [&] { apply_environment(config, std::vector<std::string>{"LOVAGE_WORKER_CONCURENCY=3"}); },
       ThrowsMessage<ConfigError>(AllOf(HasSubstr("LOVAGE_WORKER_CONCURENCY"), HasSubstr("'worker_concurrency'"))));
+}
+
+TEST(Settings, VariablesThatAreNoSettingsAreNamedOnce) {
+  const auto said = [] {
+    const auto lines = log::recent_lines();
+    return std::count_if(lines.begin(), lines.end(),
+                         [](const auto& line) { return line.find("LOVAGE_ZZ_QUUX") != std::string::npos; });
+  };
+  Config config;
+  for (int i = 0; i < 2; ++i) {
+    apply_environment(config, std::vector<std::string>{"LOVAGE_ZZ_QUUX=1", "CELERY_ZZ_QUUX2=1", "LOVAGE_KILL_POINT="});
+  }
+  EXPECT_EQ(said(), 1);
+  EXPECT_EQ(log::recent_lines().back().find("LOVAGE_KILL_POINT"), std::string::npos);
 }
 
 TEST(Settings, TomlFile) {
