@@ -1,5 +1,6 @@
 #include "app/core.hpp"
 
+#include <system_error>
 #include <utility>
 
 #include <lovage/error.hpp>
@@ -8,7 +9,10 @@
 
 namespace lovage::app {
 
-Core::Core(std::string name, Config config) : name_(std::move(name)), config_(std::move(config)) {}
+Core::Core(std::string name, Config config) : name_(std::move(name)), config_(std::move(config)) {
+  std::error_code unknown;  // the directory is gone: opening a file will say so
+  folder_ = std::filesystem::current_path(unknown);
+}
 
 Core::~Core() = default;
 
@@ -20,7 +24,7 @@ broker::Broker& Core::broker() {
   if (auto* ready = ready_broker_.load(std::memory_order_acquire)) return *ready;
   check_config();
   const std::lock_guard lock(mutex_);
-  if (broker_ == nullptr) broker_ = engines::make_broker(config_);
+  if (broker_ == nullptr) broker_ = engines::make_broker(config_, folder_);
   ready_broker_.store(broker_.get(), std::memory_order_release);
   return *broker_;
 }
@@ -29,7 +33,7 @@ backend::Backend* Core::backend() {
   if (backend_ready_.load(std::memory_order_acquire)) return ready_backend_.load(std::memory_order_relaxed);
   check_config();
   const std::lock_guard lock(mutex_);
-  if (!backend_made_) backend_ = engines::make_backend(config_);
+  if (!backend_made_) backend_ = engines::make_backend(config_, folder_);
   backend_made_ = true;
   ready_backend_.store(backend_.get(), std::memory_order_relaxed);
   backend_ready_.store(true, std::memory_order_release);

@@ -3,9 +3,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include <lovage/config.hpp>
 
@@ -39,6 +41,11 @@ class Core {
   void set_config_problem(std::string problem) { config_problem_ = std::move(problem); }
   void check_config() const;
 
+  // Relative paths in URLs start at the working directory of the moment when the App was made, or at this folder; set
+  // before the first use.
+  void set_folder(std::filesystem::path folder) { folder_ = std::move(folder); }
+  [[nodiscard]] const std::filesystem::path& folder() const noexcept { return folder_; }
+
   // Made on first use from the URLs in the settings. Throws ConfigError.
   broker::Broker& broker();
   // nullptr when results are disabled.
@@ -51,6 +58,7 @@ class Core {
   Config config_;
   Registry registry_;
   std::string config_problem_;
+  std::filesystem::path folder_;
   DeclaredQueues declared_queues_;
   std::atomic<std::uint64_t> clock_{0};
   std::mutex mutex_;

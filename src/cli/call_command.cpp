@@ -99,7 +99,7 @@ int call(Session& session, const Options& options) {
   if (!options.json && !session.globals().quiet) {
     std::fputs((sent.id() + '\n').c_str(), stderr);  // the answer alone goes to stdout
   }
-  const auto meta = wait_for_result(session.backend(), sent.id(), options.timeout);
+  const auto meta = wait_for_result(session.backend(Session::Database::may_be_made), sent.id(), options.timeout);
   return print_result(meta, options.json ? ResultForm::json : ResultForm::value);
 }
 

@@ -9,7 +9,6 @@
 #endif
 
 #include "app/settings.hpp"
-#include "base/url.hpp"
 #include "cli/command.hpp"
 #include "cli/print.hpp"
 #include "cli/session.hpp"
@@ -54,7 +53,7 @@ Facts gather(Session& session) {
   if (::uname(&out.system) != 0) out.system = {};
   out.loader = session.globals().app.empty() ? "app '" + session.core().name() + "'" : session.globals().app;
   out.transport = scheme_of(engines::broker_url_of(config));
-  out.results = redact_url(engines::backend_url_of(config));
+  out.results = engines::display_url(engines::backend_url_of(config), session.core().folder());
   out.settings = app::changed_settings(config);
   return out;
 }

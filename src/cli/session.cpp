@@ -8,8 +8,21 @@
 
 #include "app/settings.hpp"
 #include "cli/app_target.hpp"
+#include "engines/engines.hpp"
 
 namespace lovage::cli {
+namespace {
+
+// Looking at a store must not make one.
+void expect_database(const std::string& url, const app::Core& core) {
+  const auto path = engines::missing_database(url, core.folder());
+  if (!path) return;
+  raise({Errc::unavailable, "there is no database '" + *path +
+                                "': the first worker or sender makes it; name another with -b URL, or its folder with "
+                                "--workdir"});
+}
+
+}  // namespace
 
 Session::Session(Globals globals, App* own, std::string command)
     : globals_(std::move(globals)), command_(std::move(command)), app_(own) {}
@@ -23,6 +36,8 @@ void Session::load() {
     made_ = std::make_unique<App>("lovage");
     app_ = made_.get();
   }
+  // Where --workdir led, or the fork server of a worker was started.
+  if (!globals_.workdir.empty() || globals_.fork_server) app_->core().set_folder(std::filesystem::current_path());
   app_->core().check_config();
   if (!globals_.config.empty()) app_->config_from_file(globals_.config);
   if (!globals_.broker.empty()) app_->set("broker_url", globals_.broker);
@@ -49,15 +64,19 @@ void Session::apply(const Override& setting) {
 }
 
 broker::Broker& Session::broker() {
+  expect_database(engines::broker_url_of(core().config()), core());
   broker::Broker& broker = core().broker();
   const auto timeout = core().config().broker_connection_timeout;
-  if (const auto reached = broker.check(Deadline::after(timeout)); !reached) {
-    raise({reached.error().code, "cannot use the broker " + broker.display_url() + ": " + reached.error().message});
+  auto warnings = broker.check(Deadline::after(timeout));
+  if (!warnings) {
+    raise({warnings.error().code, "cannot use the broker " + broker.display_url() + ": " + warnings.error().message});
   }
+  warnings_ = std::move(*warnings);
   return broker;
 }
 
-backend::Backend& Session::backend() {
+backend::Backend& Session::backend(Database database) {
+  if (database == Database::must_exist) expect_database(engines::backend_url_of(core().config()), core());
   backend::Backend* const backend = core().backend();
   if (backend == nullptr) throw ConfigError("there is no result backend: result_backend is 'disabled://'");
   const auto timeout = core().config().broker_connection_timeout;

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "app/core.hpp"
 #include "base/clock.hpp"
@@ -32,9 +33,13 @@ class Session {
   // Puts a setting of `-- key=value` in force. Throws ConfigError.
   void apply(const Override& setting);
 
-  // Reached, so that a wrong URL is said in one clear line. Throw ConnectionError, ConfigError.
+  // Reached, so that a wrong URL is said in one clear line. Throw ConnectionError, ConfigError. Commands that look at a
+  // store or change what it holds do not make a SQLite file where there is none.
+  enum class Database { must_exist, may_be_made };
   broker::Broker& broker();
-  backend::Backend& backend();
+  backend::Backend& backend(Database database = Database::must_exist);
+  // What reaching the broker has shown.
+  [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
 
  private:
   void load();
@@ -44,6 +49,7 @@ class Session {
   App* app_;
   std::unique_ptr<App> made_;  // without -A: an app that has settings and no tasks
   bool loaded_ = false;
+  std::vector<std::string> warnings_;
 };
 
 // How long one management call may take, once the server has answered.

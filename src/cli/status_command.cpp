@@ -50,6 +50,7 @@ std::set<std::string> live_workers(broker::Broker& broker, const std::vector<std
 
 int status(Session& session, const Options& options) {
   auto& broker = session.broker();
+  for (const auto& warning : session.warnings()) std::fputs(("Warning: " + warning + "\n").c_str(), stderr);
   constexpr double kLongest = 1e9;
   const auto timeout =
       options.timeout

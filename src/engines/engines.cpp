@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <system_error>
 
 #include <lovage/error.hpp>
 
@@ -18,8 +19,13 @@
 namespace lovage::engines {
 namespace {
 
-using BrokerFactory = std::shared_ptr<broker::Broker> (*)(const Config& config);
-using BackendFactory = std::shared_ptr<backend::Backend> (*)(const Config& config);
+// Settings, and the folder that relative paths in them start at (empty: the working directory, at each use).
+struct Source {
+  const Config& config;
+  const std::filesystem::path& folder;
+};
+using BrokerFactory = std::shared_ptr<broker::Broker> (*)(const Source& from);
+using BackendFactory = std::shared_ptr<backend::Backend> (*)(const Source& from);
 
 struct Engine {
   std::string_view scheme;
@@ -42,19 +48,26 @@ Url parsed(const std::string& text) {
   return *url;
 }
 
-std::shared_ptr<broker::sqlite::StoreAccess> open_sqlite(const std::string& text, const Config& config) {
+// The database file that a URL names.
+std::string sqlite_path(const std::string& text, const std::filesystem::path& folder) {
   const Url url = parsed(text);
   if (!url.host.empty()) {
     throw ConfigError(fmt::format("'{0}' names no file: write sqlite:///{1}{2} for a file in the working directory",
                                   redact_url(text), url.host, url.path));
   }
-  if (config.sqlite_durability != "full" && config.sqlite_durability != "normal") {
-    throw ConfigError(fmt::format("sqlite_durability is 'full' or 'normal', not '{}'", config.sqlite_durability));
-  }
   // Three slashes name a file in the working directory, four an absolute path.
   const std::string path = url.path.size() > 1 ? url.path.substr(1) : "lovage.db";
   if (path == ":memory:") throw ConfigError("sqlite:///:memory: cannot be shared: use memory://");
-  return broker::sqlite::open_file({path, config.sqlite_durability == "full"}, store_options(config));
+  return (folder / path).string();
+}
+
+std::shared_ptr<broker::sqlite::StoreAccess> open_sqlite(const std::string& text, const Source& from) {
+  const Config& config = from.config;
+  if (config.sqlite_durability != "full" && config.sqlite_durability != "normal") {
+    throw ConfigError(fmt::format("sqlite_durability is 'full' or 'normal', not '{}'", config.sqlite_durability));
+  }
+  return broker::sqlite::open_file({sqlite_path(text, from.folder), config.sqlite_durability == "full"},
+                                   store_options(config));
 }
 
 std::shared_ptr<broker::sqlite::StoreAccess> open_memory(const std::string& text, const Config& config) {
@@ -62,32 +75,37 @@ std::shared_ptr<broker::sqlite::StoreAccess> open_memory(const std::string& text
   return broker::sqlite::open_memory(url.host + url.path, store_options(config));
 }
 
-std::shared_ptr<broker::Broker> sqlite_broker(const Config& config) {
-  check_no_options(config.broker_transport_options, "broker_transport_options", "sqlite");
-  return broker::sqlite::make_sqlite_broker(open_sqlite(broker_url_of(config), config));
+std::shared_ptr<broker::Broker> sqlite_broker(const Source& from) {
+  check_no_options(from.config.broker_transport_options, "broker_transport_options", "sqlite");
+  return broker::sqlite::make_sqlite_broker(open_sqlite(broker_url_of(from.config), from));
 }
-std::shared_ptr<backend::Backend> sqlite_backend(const Config& config) {
-  check_no_options(config.result_backend_transport_options, "result_backend_transport_options", "sqlite");
-  return backend::sqlite::make_sqlite_backend(open_sqlite(backend_url_of(config), config));
+std::shared_ptr<backend::Backend> sqlite_backend(const Source& from) {
+  check_no_options(from.config.result_backend_transport_options, "result_backend_transport_options", "sqlite");
+  return backend::sqlite::make_sqlite_backend(open_sqlite(backend_url_of(from.config), from));
 }
-std::shared_ptr<broker::Broker> memory_broker(const Config& config) {
-  check_no_options(config.broker_transport_options, "broker_transport_options", "memory");
-  return broker::sqlite::make_sqlite_broker(open_memory(broker_url_of(config), config));
+std::shared_ptr<broker::Broker> memory_broker(const Source& from) {
+  check_no_options(from.config.broker_transport_options, "broker_transport_options", "memory");
+  return broker::sqlite::make_sqlite_broker(open_memory(broker_url_of(from.config), from.config));
 }
-std::shared_ptr<backend::Backend> memory_backend(const Config& config) {
-  check_no_options(config.result_backend_transport_options, "result_backend_transport_options", "memory");
-  return backend::sqlite::make_sqlite_backend(open_memory(backend_url_of(config), config));
+std::shared_ptr<backend::Backend> memory_backend(const Source& from) {
+  check_no_options(from.config.result_backend_transport_options, "result_backend_transport_options", "memory");
+  return backend::sqlite::make_sqlite_backend(open_memory(backend_url_of(from.config), from.config));
+}
+
+template <auto make>
+auto from_settings(const Source& from) {
+  return make(from.config);
 }
 
 // One line an engine.
 constexpr std::array kEngines{
     Engine{"sqlite", sqlite_broker, sqlite_backend},
     Engine{"memory", memory_broker, memory_backend},
-    Engine{"redis", redis_broker, redis_backend},
-    Engine{"rediss", redis_broker, redis_backend},
-    Engine{"redis+socket", redis_broker, redis_backend},
-    Engine{"socket", redis_broker, redis_backend},
-    Engine{"sentinel", redis_broker, redis_backend},
+    Engine{"redis", from_settings<redis_broker>, from_settings<redis_backend>},
+    Engine{"rediss", from_settings<redis_broker>, from_settings<redis_backend>},
+    Engine{"redis+socket", from_settings<redis_broker>, from_settings<redis_backend>},
+    Engine{"socket", from_settings<redis_broker>, from_settings<redis_backend>},
+    Engine{"sentinel", from_settings<redis_broker>, from_settings<redis_backend>},
     Engine{"disabled", nullptr, nullptr},
     Engine{"amqp", nullptr, nullptr},
     Engine{"amqps", nullptr, nullptr},
@@ -125,15 +143,23 @@ const Engine& engine_of(const std::string& url, std::string_view setting) {
 
 }  // namespace
 
-std::shared_ptr<broker::Broker> make_broker(const Config& config) {
+std::shared_ptr<broker::Broker> make_broker(const Config& config, const std::filesystem::path& folder) {
   const Engine& engine = engine_of(broker_url_of(config), "broker_url");
   if (engine.broker == nullptr) throw ConfigError(fmt::format("broker_url: '{}' is no broker", engine.scheme));
-  return engine.broker(config);
+  return engine.broker({config, folder});
 }
 
-std::shared_ptr<backend::Backend> make_backend(const Config& config) {
+std::shared_ptr<backend::Backend> make_backend(const Config& config, const std::filesystem::path& folder) {
   const Engine& engine = engine_of(backend_url_of(config), "result_backend");
-  return engine.backend == nullptr ? nullptr : engine.backend(config);
+  return engine.backend == nullptr ? nullptr : engine.backend({config, folder});
+}
+
+std::optional<std::string> missing_database(const std::string& url, const std::filesystem::path& folder) {
+  if (scheme_of(url) != "sqlite") return std::nullopt;
+  std::string path = sqlite_path(url, folder);
+  std::error_code unknown;  // opening it will say more
+  if (std::filesystem::exists(path, unknown) || unknown) return std::nullopt;
+  return path;
 }
 
 std::string broker_url_of(const Config& config) {
@@ -142,6 +168,12 @@ std::string broker_url_of(const Config& config) {
 
 std::string backend_url_of(const Config& config) {
   return config.result_backend.empty() ? broker_url_of(config) : config.result_backend;
+}
+
+std::string display_url(const std::string& url, const std::filesystem::path& folder) {
+  const auto read = parse_url(url);
+  const bool file = scheme_of(url) == "sqlite" && read && read->host.empty() && read->query.empty();
+  return file ? "sqlite:///" + sqlite_path(url, folder) : redact_url(url);
 }
 
 std::vector<std::string> transports() {

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/uuid.hpp"
+#include "broker/dead_letters.hpp"
 #include "broker/redis/redis_consumer.hpp"
 #include "broker/redis/redis_lease.hpp"
 #include "broker/redis/server_info.hpp"
@@ -50,7 +51,12 @@ Result<void> RedisBroker::declare(std::span<const wire::QueueDeclaration> queues
 Result<std::vector<std::string>> RedisBroker::check(Deadline deadline) {
   auto connection = pool_.take(deadline);
   if (!connection) return tl::unexpected(connection.error());
-  return check_server(**connection, deadline);
+  auto warnings = check_server(**connection, deadline);
+  if (!warnings) return warnings;
+  const auto dead = (*connection)->command({"XLEN", keys_.dead()}, deadline);
+  if (!dead) return tl::unexpected(dead.error());
+  warn_of_dead_letters(static_cast<std::uint64_t>(dead->integer), *warnings);
+  return warnings;
 }
 
 Result<void> RedisBroker::probe_results(Deadline deadline) {

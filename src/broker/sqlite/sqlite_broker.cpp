@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/dead_letters.hpp"
 #include "broker/sqlite/sqlite_consumer.hpp"
 
 namespace lovage::broker::sqlite {
@@ -53,6 +54,9 @@ class SqliteBroker final : public Broker {
     if (!store) return tl::unexpected(store.error());
     std::vector<std::string> warnings;
     if (auto note = access_->durability_note(); !note.empty()) warnings.push_back(std::move(note));
+    auto dead = (*store)->count_dead_letters();
+    if (!dead) return tl::unexpected(dead.error());
+    warn_of_dead_letters(*dead, warnings);
     return warnings;
   }
 

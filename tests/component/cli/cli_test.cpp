@@ -79,7 +79,6 @@ INSTANTIATE_TEST_SUITE_P(
                     Mistake{{"call", "x", "-a", "[1"}, "-a/--args: "},
                     Mistake{{"call", "x", "--eta", "tomorrow"}, "--eta: 'tomorrow'"},
                     Mistake{{"call", "x", "--serializer", "jsno"}, "json"}, Mistake{{"result"}, "id is missing"},
-                    Mistake{{"purge", "-f", "-Q", "celrey"}, "unknown queue 'celrey' (did you mean 'celery'?)"},
                     Mistake{{"worker", "-P", "thraeds"}, "unknown pool 'thraeds' (did you mean 'threads'?)"},
                     Mistake{{"worker", "-P", "gevent"}, "there is no 'gevent' pool"},
                     Mistake{{"worker", "-l", "INFOO"}, "unknown level 'INFOO' (did you mean 'INFO'?)"},
@@ -112,6 +111,9 @@ TEST_F(Cli, SentTasksWaitInTheirQueuesUntilTheyArePurged) {
   EXPECT_EQ(*queues.if_array()->at(0).find("name"), Value("celery"));
   EXPECT_EQ(*queues.if_array()->at(0).find("ready"), Value(1));
 
+  const Ended mistyped = run({"purge", "-f", "-Q", "celrey"});
+  EXPECT_EQ(mistyped.code, 2);
+  EXPECT_THAT(mistyped.err, HasSubstr("unknown queue 'celrey' (did you mean 'celery'?)"));
   EXPECT_EQ(run({"purge", "-f", "-Q", "celery"}).out, "Purged 1 message from 1 known task queue.\n");
   EXPECT_EQ(run({"purge", "-f", "-Q", "celery,video", "-X", "video"}).out, "No messages purged from 1 queue\n");
   EXPECT_EQ(json({"purge", "-f", "-Q", "video"}), (Value{{"purged", 1}, {"queues", {{"video", 1}}}}));
@@ -127,6 +129,7 @@ TEST_F(Cli, PurgeAsksAndAnythingButYesIsNo) {
 }
 
 TEST_F(Cli, AnUnknownIdIsPendingAndWaitingForItEnds) {
+  ASSERT_EQ(run({"call", "tasks.add"}).code, 0);  // makes the database
   EXPECT_EQ(run({"result", "none", "--state"}).out, "PENDING\n");
   const Ended ended = run({"result", "none", "--timeout", "0.05"});
   EXPECT_EQ(ended.code, 1);
@@ -138,12 +141,14 @@ TEST_F(Cli, CallTakesTheIdAndTellsIt) {
 }
 
 TEST_F(Cli, NobodyOnlineIsExitCode69) {
+  ASSERT_EQ(run({"call", "tasks.add"}).code, 0);  // makes the database
   const Ended ended = run({"status"});
   EXPECT_EQ(ended.code, 69);
   EXPECT_EQ(ended.err, "Error: No nodes replied within time constraint\n");
 }
 
 TEST_F(Cli, NoDeadLettersIsNoError) {
+  ASSERT_EQ(run({"call", "tasks.add"}).code, 0);  // makes the database
   EXPECT_EQ(run({"dlq", "list"}).out, "No dead letters.\n");
   EXPECT_EQ(json({"dlq", "list"}), Value(Array{}));
   const Ended ended = run({"dlq", "show", "none"});
@@ -176,6 +181,31 @@ INSTANTIATE_TEST_SUITE_P(Commands, UnreachableBroker,
                          testing::Values(Arguments{"call", "tasks.add"}, Arguments{"result", "x"},
                                          Arguments{"purge", "-f"}, Arguments{"status"}, Arguments{"list", "queues"},
                                          Arguments{"dlq", "list"}));
+
+class NoDatabase : public Cli, public testing::WithParamInterface<Arguments> {};
+
+TEST_P(NoDatabase, IsAnErrorAndNoneIsMade) {
+  const Ended ended = run(GetParam());
+  EXPECT_EQ(ended.code, 69);
+  const std::string path = std::filesystem::canonical(folder_.path()) / "lovage.db";
+  EXPECT_THAT(ended.err, StartsWith("Error: there is no database '" + path + "': "));
+  EXPECT_THAT(ended.out, IsEmpty());
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
+}
+
+INSTANTIATE_TEST_SUITE_P(Commands, NoDatabase,
+                         testing::Values(Arguments{"result", "x"}, Arguments{"purge", "-f"}, Arguments{"status"},
+                                         Arguments{"list", "queues"}, Arguments{"dlq", "list"}));
+
+TEST_F(Cli, WhatComesFromTheWireCannotSteerTheTerminal) {
+  ASSERT_EQ(run({"call", "tasks.add", "--queue", "evil\x1b[2J"}).code, 0);
+  EXPECT_THAT(run({"list", "queues"}).out, AllOf(HasSubstr(R"(evil\x1b[2J)"), Not(HasSubstr("\x1b"))));
+}
+
+TEST_F(Cli, ReportNamesTheDatabaseInFull) {
+  const std::string path = std::filesystem::canonical(folder_.path()) / "lovage.db";
+  EXPECT_THAT(run({"report"}).out, HasSubstr("results:sqlite:///" + path));
+}
 
 TEST_F(Cli, TheAppIsALibraryOrAProgram) {
   for (const std::string app : {LOVAGE_TEST_APP_LIBRARY, LOVAGE_TEST_APP_PROGRAM}) {

@@ -1,7 +1,10 @@
 // From a call to the message in the broker, and from a stored meta to the result.
 #include <gmock/gmock.h>
+
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cmath>
+#include <filesystem>
 
 #include <latch>
 #include <set>
@@ -124,6 +127,34 @@ TEST_F(SendTest, OptionsOfOneSend) {
   ASSERT_EQ(body.embed.callbacks->size(), 1U);
   EXPECT_EQ(*body.embed.callbacks->front().find("task"), Value("tasks.log"));
   EXPECT_EQ(body.embed.errbacks->size(), 2U);
+}
+
+TEST_F(SendTest, HeadersTravelAsJsonOrNotAtAll) {
+  const auto send = [&](const std::string& name, Value value) {
+    add_.apply_async({1, 2}, {.headers = {{name, std::move(value)}}});
+  };
+  const Object carried{{"nan", std::nan("")}, {"bytes", Bytes{"\xff"}}, {"time", DateTime{"2030-01-02T00:00:00"}}};
+  EXPECT_NO_THROW(add_.apply_async({1, 2}, {.headers = carried}));
+  EXPECT_THROW(send("text", "\xff"), EncodeError);
+  EXPECT_THROW(send("\xff", 1), EncodeError);
+  app_.config().json_types = "5.2";
+  send("time", DateTime{"2030-01-02T00:00:00"});
+  EXPECT_EQ(last().custom_headers, (Object{{"time", "2030-01-02T00:00:00"}}));
+  const auto count = broker_->sent().size();
+  EXPECT_THAT([&] { send("x-raw", Bytes{"abc"}); },
+              ThrowsMessage<EncodeError>(testing::StartsWith("the header 'x-raw' cannot be sent: ")));
+  EXPECT_EQ(broker_->sent().size(), count) << "nothing was sent";
+}
+
+TEST(AppFolder, IsTheOneWhereTheAppWasMade) {
+  const auto before = std::filesystem::current_path();
+  Config config;
+  config.broker_url = "sqlite:///queue.db";
+  const App app("test", config);
+  std::filesystem::current_path("/");
+  const std::string shown = app.core().broker().display_url();
+  std::filesystem::current_path(before);
+  EXPECT_EQ(shown, "sqlite:///" + (before / "queue.db").string());
 }
 
 TEST_F(SendTest, PointsInTimeTravelAsSuch) {

@@ -21,6 +21,9 @@ Names and meanings are Celery's, where Celery has the setting. They come from fo
 3. code: `app.config().task_acks_late = false`
 4. the command line: `-b`, `--result-backend`, `--config`, the worker's options, and `lovage worker -- task_acks_late=0`
 
+A `LOVAGE_` variable that is near a setting's name is an error; any other one that is no setting is named once, as a
+warning. Relative paths of SQLite files start where the app was made, or at `--workdir`.
+
 Durations are numbers of seconds. An unknown name, or a value of the wrong type, is an error that names the nearest
 known one. `lovage report` prints what differs from the defaults, passwords hidden.
 

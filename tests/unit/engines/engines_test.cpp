@@ -37,6 +37,11 @@ TEST(Engines, FilesAreRelativeWithThreeSlashesAndAbsoluteWithFour) {
   EXPECT_EQ(make_broker(with("sqlite:///some/file.db"))->display_url(), "sqlite:///some/file.db");
   EXPECT_EQ(make_broker(with("sqlite:////var/file.db"))->display_url(), "sqlite:////var/file.db");
   EXPECT_EQ(make_broker(with("sqlite://"))->display_url(), "sqlite:///lovage.db");
+  EXPECT_EQ(make_broker(with("sqlite:///some/file.db"), "/srv")->display_url(), "sqlite:////srv/some/file.db");
+  EXPECT_EQ(make_broker({}, "/srv")->display_url(), "sqlite:////srv/lovage.db");
+  EXPECT_EQ(make_broker(with("sqlite:////var/file.db"), "/srv")->display_url(), "sqlite:////var/file.db");
+  EXPECT_EQ(display_url("sqlite:///some/file.db", "/srv"), "sqlite:////srv/some/file.db");
+  EXPECT_EQ(display_url("redis://:secret@h/0", "/srv").find("secret"), std::string::npos);
 }
 
 TEST(Engines, MakingAnEngineDoesNotConnect) {
