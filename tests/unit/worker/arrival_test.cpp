@@ -79,6 +79,19 @@ TEST(Arriving, RefusedContentTypesBecomeDeadLettersWithAFailure) {
   EXPECT_EQ(*stored(settlement.results[0]).result.find("exc_type"), Value("ContentDisallowed"));
 }
 
+TEST(Arriving, LinesOfTheLogCannotBeFeignedByMessages) {
+  auto message = message_of();
+  message.id = "id\n[2026-01-01: INFO]";
+  message.task = "no\x1b[2J";
+  for (const std::string type : {"application/json", "text/\x1b[31m\n"}) {
+    message.content_type = type;
+    const Arrival arrival = arrive(World(), delivery_of(message));
+    const std::string& line = std::get<Decided>(arrival).line.text;
+    EXPECT_EQ(line.find_first_of("\x1b\n"), std::string::npos) << line;
+    EXPECT_NE(line.find(R"(no\x1b[2J)"), std::string::npos) << line;
+  }
+}
+
 TEST(Arriving, BodiesThatCannotBeReadBecomeDeadLettersWithAFailure) {
   auto message = message_of();
   message.body = "[[1, 2], {}, {\"callbacks\": [";
@@ -128,6 +141,15 @@ TEST(Arriving, UnknownTasksWaitLongerAndLonger) {
     delivery.waited_unknown = settlement.marks->waited_unknown;
   }
   EXPECT_EQ(delays, (std::vector<std::int64_t>{1, 2, 4, 8, 16, 32, 60, 60}));
+}
+
+TEST(Arriving, UnknownTasksWaitUnderTheirName) {
+  auto message = message_of();
+  message.task = "no.such";
+  EXPECT_EQ(settled(World(), delivery_of(message)).unknown_task, "no.such");
+  message.task = "add";
+  message.eta = wire::to_wire_time(kNow + seconds(10));
+  EXPECT_EQ(settled(World(), delivery_of(message)).unknown_task, "");
 }
 
 TEST(Arriving, UnknownTasksDieAfterTheirTime) {
