@@ -19,11 +19,25 @@ class Clock {
   static const Clock& system() noexcept;
 };
 
+// `span` from now; now when it is negative, the end of time when it lies beyond that (292 years of nanoseconds).
+template <class Rep, class Period>
+Monotonic from_now(std::chrono::duration<Rep, Period> span) {
+  const Monotonic now = std::chrono::steady_clock::now();
+  const std::chrono::duration<double> wanted = span;
+  if (wanted < wanted.zero()) return now;
+  // Compared as doubles, which hold the years of any unit.
+  const std::chrono::duration<double> room = Monotonic::max() - now;
+  return wanted < room ? now + std::chrono::duration_cast<Duration>(span) : Monotonic::max();
+}
+
 // The moment by which a blocking call has to return, on the monotonic clock. One deadline travels
 // down a whole call chain, so timeouts never add up.
 class Deadline {
  public:
-  static Deadline after(Duration budget) { return Deadline(std::chrono::steady_clock::now() + budget); }
+  template <class Rep, class Period>
+  static Deadline after(std::chrono::duration<Rep, Period> budget) {
+    return Deadline(from_now(budget));
+  }
   static Deadline at(Monotonic when) { return Deadline(when); }
   static Deadline never() { return Deadline(Monotonic::max()); }
 

@@ -256,13 +256,13 @@ void Loop::at_end_of_turn(UniqueFunction<void()> function) {
 
 Registration Loop::after(Duration delay, UniqueFunction<void()> function) {
   const auto timer = std::make_shared<Timer>(impl_->context, Duration::zero(), std::move(function));
-  timer->start(std::chrono::steady_clock::now() + delay);
+  timer->start(from_now(delay));
   return Registration(timer);
 }
 
 Registration Loop::every(Duration period, UniqueFunction<void()> function) {
   const auto timer = std::make_shared<Timer>(impl_->context, period, std::move(function));
-  timer->start(std::chrono::steady_clock::now() + period);
+  timer->start(from_now(period));
   return Registration(timer);
 }
 

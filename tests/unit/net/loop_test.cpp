@@ -141,6 +141,16 @@ TEST(Loop, FiresTimersByTheirTime) {
   EXPECT_EQ(seen, (std::vector{1, 2}));
 }
 
+TEST(Loop, NeverFiresTimersBeyondTheEndOfTheClock) {
+  Loop loop;
+  bool fired = false;
+  const auto once = loop.after(Duration::max(), [&] { fired = true; });
+  const auto often = loop.every(Duration::max() - 1s, [&] { fired = true; });
+  const auto end = loop.after(1ms, [&] { loop.stop(); });
+  loop.run();
+  EXPECT_FALSE(fired);
+}
+
 TEST(Loop, RepeatsUntilTheRegistrationEnds) {
   Loop loop;
   int count = 0;
