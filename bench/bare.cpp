@@ -9,6 +9,7 @@
 #include <csignal>
 #include <stdexcept>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -96,6 +97,12 @@ client::RedisPool pool_of(const std::string& url) {
 
 constexpr std::string_view kRelayList = "lovage-bench:relay";
 constexpr std::string_view kRelayChannel = "lovage-bench:relayed";
+constexpr std::string_view kSendList = "lovage-bench:sends";
+constexpr std::size_t kChunk = 1'000;
+
+Deadline limit() {
+  return Deadline::after(std::chrono::seconds(5));
+}
 
 client::RedisReply must(Result<client::RedisReply> reply) {
   if (!reply) raise(reply.error());
@@ -136,13 +143,12 @@ double bare_drain_per_s(const Config& config, const std::string& queue, std::uin
   return static_cast<double>(messages) / worker.elapsed().count();
 }
 
-double relay_p50_ms(const std::string& redis_url, int rounds) {
+double relay_p50_ms(const std::string& redis_url, int rounds, std::chrono::milliseconds pause) {
   const pid_t child = ::fork();
   if (child == 0) relay_for_ever(redis_url);
   if (child < 0) throw std::runtime_error("cannot fork the relay");
   std::vector<double> times;
   try {
-    const auto limit = [] { return Deadline::after(std::chrono::seconds(5)); };
     auto pool = pool_of(redis_url);
     auto sender = pool.take(limit());
     auto listener = pool.take(limit());
@@ -150,6 +156,7 @@ double relay_p50_ms(const std::string& redis_url, int rounds) {
     if (!listener) raise(listener.error());
     must((*listener)->command({"SUBSCRIBE", kRelayChannel}, limit()));
     for (int i = 0; i < rounds; ++i) {
+      if (pause.count() > 0) std::this_thread::sleep_for(pause);
       const auto start = std::chrono::steady_clock::now();
       must((*sender)->command({"LPUSH", kRelayList, std::to_string(i)}, limit()));
       const auto message = (*listener)->read(limit());
@@ -166,6 +173,50 @@ double relay_p50_ms(const std::string& redis_url, int rounds) {
   ::waitpid(child, nullptr, 0);
   std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
   return times.at(times.size() / 2);
+}
+
+double bare_sends_per_s(const std::string& redis_url, std::uint64_t messages, std::size_t message_bytes) {
+  auto pool = pool_of(redis_url);
+  auto connection = pool.take(limit());
+  if (!connection) raise(connection.error());
+  const std::string message(message_bytes, 'x');
+  const auto start = std::chrono::steady_clock::now();
+  for (std::uint64_t i = 0; i < messages; ++i) must((*connection)->command({"LPUSH", kSendList, message}, limit()));
+  const Seconds took = std::chrono::steady_clock::now() - start;
+  must((*connection)->command({"DEL", kSendList}, limit()));
+  return static_cast<double>(messages) / took.count();
+}
+
+double bare_bulk_sends_per_s(const std::string& redis_url, std::uint64_t messages, std::size_t message_bytes) {
+  auto pool = pool_of(redis_url);
+  auto connection = pool.take(limit());
+  if (!connection) raise(connection.error());
+  const std::string message(message_bytes, 'x');
+  std::string chunk;
+  for (std::size_t i = 0; i < kChunk; ++i) client::append_command(chunk, {"LPUSH", kSendList, message});
+  const auto start = std::chrono::steady_clock::now();
+  std::uint64_t sent = 0;
+  for (; sent < messages; sent += kChunk) {
+    const auto replies = (*connection)->pipeline(chunk, kChunk, limit());
+    if (!replies) raise(replies.error());
+  }
+  const Seconds took = std::chrono::steady_clock::now() - start;
+  must((*connection)->command({"DEL", kSendList}, limit()));
+  return static_cast<double>(sent) / took.count();
+}
+
+double server_cpu_seconds(const std::string& redis_url) {
+  auto pool = pool_of(redis_url);
+  auto connection = pool.take(limit());
+  if (!connection) raise(connection.error());
+  const std::string info = must((*connection)->command({"INFO", "cpu"}, limit())).text;
+  double seconds = 0;
+  for (const std::string_view name : {"used_cpu_user:", "used_cpu_sys:"}) {
+    const auto at = info.find(name);
+    if (at == std::string::npos) throw std::runtime_error("the server does not tell its CPU time");
+    seconds += std::stod(info.substr(at + name.size()));
+  }
+  return seconds;
 }
 
 }  // namespace lovage::bench

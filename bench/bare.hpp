@@ -1,6 +1,8 @@
 // The yardsticks: what the same server gives when no task is run.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -13,7 +15,14 @@ namespace lovage::bench {
 double bare_drain_per_s(const Config& config, const std::string& queue, std::uint64_t messages, std::size_t batch);
 
 // Redis: LPUSH -> another process in BRPOP -> PUBLISH -> here, no work. Median in milliseconds, taken
-// over `rounds` rounds back to back.
-double relay_p50_ms(const std::string& redis_url, int rounds);
+// over `rounds` rounds with a pause between them (none: back to back).
+double relay_p50_ms(const std::string& redis_url, int rounds, std::chrono::milliseconds pause);
+
+// Redis: LPUSH of a message's size, each awaited / pipelined by the thousand. Messages per second.
+double bare_sends_per_s(const std::string& redis_url, std::uint64_t messages, std::size_t message_bytes);
+double bare_bulk_sends_per_s(const std::string& redis_url, std::uint64_t messages, std::size_t message_bytes);
+
+// Redis: the CPU time that the server has used since its start, in seconds.
+double server_cpu_seconds(const std::string& redis_url);
 
 }  // namespace lovage::bench

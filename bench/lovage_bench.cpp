@@ -18,6 +18,7 @@
 #include "broker/broker.hpp"
 #include "engines/engines.hpp"
 #include "support/worker_process.hpp"
+#include "worker/worker_process.hpp"
 
 namespace {
 
@@ -28,6 +29,10 @@ using Seconds = std::chrono::duration<double>;
 constexpr const char* kQueue = "lovage_bench";
 constexpr std::chrono::minutes kResultsKept{10};  // what a run leaves behind goes soon
 constexpr std::chrono::seconds kStuck{60};        // a drain without any progress
+constexpr std::chrono::milliseconds kPause{2};    // between the calls whose latency is measured
+constexpr std::chrono::seconds kIdle{3};          // how long an idle worker is watched
+constexpr int kRounds = 1'000;                    // of latencies
+constexpr std::size_t kMessageBytes = 760;        // of the no-op task's message
 
 struct Options {
   std::string broker = "redis://127.0.0.1:6379/0";
@@ -59,10 +64,11 @@ class Benchmark {
   lovage::Object run() {
     purge();
     lovage::Object figures;
-    measure_latency(figures);
+    measure_worker(figures);
     measure_sends(figures);
     measure_drain(figures);
     measure_bare(figures);
+    if (is_redis()) measure_redis(figures);
     purge();
     return figures;
   }
@@ -95,20 +101,33 @@ class Benchmark {
     if (!purged) lovage::raise(purged.error());
   }
 
-  void measure_latency(lovage::Object& figures) {
+  // One worker: its start, its answers, its memory, its rest.
+  void measure_worker(lovage::Object& figures) {
     const WorkerProcess worker(worker_arguments(), "/dev/stderr");             // stdout holds the figures alone
     for (int i = 0; i < 50; ++i) noop_.delay().get(std::chrono::seconds(10));  // both sides warm
+    const auto times = latencies(std::chrono::milliseconds(0));
+    const auto paused = latencies(kPause);
+    figures.set("startup_ms", worker.startup().count() * 1000);
+    figures.set("lat_p50_ms", times[times.size() / 2]);
+    figures.set("lat_p99_ms", times[times.size() * 99 / 100]);
+    figures.set("lat_paused_p50_ms", paused[paused.size() / 2]);
+    figures.set("pss_mib", worker.pss_mib());
+    std::this_thread::sleep_for(std::chrono::seconds(1));  // it comes to rest
+    const double cpu = worker.cpu_seconds();
+    std::this_thread::sleep_for(kIdle);
+    figures.set("idle_cpu_percent", (worker.cpu_seconds() - cpu) / Seconds(kIdle).count() * 100);
+  }
+
+  std::vector<double> latencies(std::chrono::milliseconds pause) {
     std::vector<double> times;
-    for (int i = 0; i < 1000; ++i) {
+    for (int i = 0; i < kRounds; ++i) {
+      if (pause.count() > 0) std::this_thread::sleep_for(pause);
       const auto start = Clock::now();
       noop_.delay().get(std::chrono::seconds(10));
       times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
     }
     std::sort(times.begin(), times.end());
-    figures.set("startup_ms", worker.startup().count() * 1000);
-    figures.set("lat_p50_ms", times[times.size() / 2]);
-    figures.set("lat_p99_ms", times[times.size() * 99 / 100]);
-    figures.set("pss_mib", worker.pss_mib());
+    return times;
   }
 
   void measure_sends(lovage::Object& figures) {
@@ -137,6 +156,7 @@ class Benchmark {
   void measure_drain(lovage::Object& figures) {
     WorkerProcess worker(worker_arguments(), "/dev/stderr");  // stdout holds the figures alone
     const double cpu = worker.cpu_seconds();
+    const double server_cpu = is_redis() ? lovage::bench::server_cpu_seconds(options_.broker) : 0;
     const auto start = Clock::now();
     const std::uint64_t first = waiting();
     auto progress = start;
@@ -151,7 +171,11 @@ class Benchmark {
     const double took = Seconds(Clock::now() - start).count();
     if (first == 0) throw std::runtime_error("too few tasks to measure: they were done before the first look");
     figures.set("drain_per_s", static_cast<double>(first) / took);
-    figures.set("drain_worker_cpu_us_per_task", (worker.cpu_seconds() - cpu) * 1e6 / static_cast<double>(first));
+    const auto us_per_task = [first](double seconds) { return seconds * 1e6 / static_cast<double>(first); };
+    figures.set("drain_worker_cpu_us_per_task", us_per_task(worker.cpu_seconds() - cpu));
+    if (!is_redis()) return;
+    const double served = lovage::bench::server_cpu_seconds(options_.broker) - server_cpu;
+    figures.set("drain_server_cpu_us_per_task", us_per_task(served));
   }
 
   std::uint64_t waiting() {
@@ -165,16 +189,64 @@ class Benchmark {
   void measure_bare(lovage::Object& figures) {
     send_bulk();
     figures.set("bare_drain_per_s", lovage::bench::bare_drain_per_s(app_.core().config(), kQueue, tasks_, 64));
-    const bool redis = options_.broker.starts_with("redis");
-    figures.set("relay_p50_ms",
-                redis ? lovage::Value(lovage::bench::relay_p50_ms(options_.broker, 1000)) : lovage::Value());
+    figures.set("relay_p50_ms", is_redis() ? lovage::Value(relay(std::chrono::milliseconds(0))) : lovage::Value());
   }
+
+  void measure_redis(lovage::Object& figures) {
+    figures.set("relay_paused_p50_ms", relay(kPause));
+    figures.set("bare_enqueue_per_s", lovage::bench::bare_sends_per_s(
+                                          options_.broker, std::max<std::uint64_t>(1, tasks_ / 10), kMessageBytes));
+    figures.set("bare_enqueue_bulk_per_s",
+                lovage::bench::bare_bulk_sends_per_s(options_.broker, tasks_, kMessageBytes));
+  }
+
+  [[nodiscard]] double relay(std::chrono::milliseconds pause) const {
+    return lovage::bench::relay_p50_ms(options_.broker, kRounds, pause);
+  }
+  [[nodiscard]] bool is_redis() const { return options_.broker.starts_with("redis"); }
 
   const Options options_;
   lovage::App app_;
   lovage::Task<void()> noop_;
   const std::uint64_t tasks_;
 };
+
+// The memory engine lives in one process: sender and worker are threads of this one.
+lovage::Object run_in_memory(const Options& options) {
+  lovage::Config config = config_of(options);
+  config.worker_pool = options.pool;
+  config.worker_concurrency = options.concurrency;
+  lovage::App app("lovage-bench", config);
+  const auto noop = app.task("bench.noop", [] {});
+  lovage::Object figures;
+  auto start = Clock::now();
+  for (std::uint64_t sent = 0; sent < options.tasks;) {
+    const std::uint64_t chunk = std::min<std::uint64_t>(10'000, options.tasks - sent);
+    for (const auto& outcome : app.send_many(std::vector<lovage::Signature>(chunk, noop.s()))) {
+      if (!outcome.sent()) std::rethrow_exception(outcome.error);
+    }
+    sent += chunk;
+  }
+  const auto per_s = [&] { return static_cast<double>(options.tasks) / Seconds(Clock::now() - start).count(); };
+  figures.set("enqueue_bulk_per_s", per_s());
+  lovage::worker::WorkerOptions quiet;
+  quiet.quiet = true;
+  lovage::worker::WorkerProcess worker(app.core(), quiet);
+  start = Clock::now();
+  std::thread running([&] { worker.run(); });
+  const std::vector<std::string> names{kQueue};
+  bool drained = false;
+  while (!drained && Clock::now() - start < kStuck) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    const auto queues = app.core().broker().queues(names, lovage::Deadline::after(kStuck));
+    drained = queues && queues->at(0).ready + queues->at(0).reserved + queues->at(0).scheduled == 0;
+  }
+  figures.set("drain_per_s", per_s());
+  worker.shut_down(lovage::worker::Shutdown::Signal::term);
+  running.join();
+  if (!drained) throw std::runtime_error("the worker does not drain the queue");
+  return figures;
+}
 
 void print(const lovage::Object& figures, bool json) {
   if (json) {
@@ -191,8 +263,12 @@ void check(const Options& options) {
     throw lovage::ConfigError("--pool: '" + options.pool + "' is no pool" + lovage::did_you_mean(options.pool, kPools) +
                               "; there are threads, prefork and solo");
   }
-  if (options.broker.starts_with("memory:") || options.backend.starts_with("memory:")) {
-    throw lovage::ConfigError("memory: lives inside one process, the worker is another: use sqlite: or redis:");
+  const bool memory = options.broker.starts_with("memory:");
+  if (memory != options.backend.starts_with("memory:")) {
+    throw lovage::ConfigError("memory: lives inside one process: it cannot be measured beside another engine");
+  }
+  if (memory && options.pool == "prefork") {
+    throw lovage::ConfigError("memory: lives inside one process: use the pool threads or solo");
   }
 }
 
@@ -234,7 +310,8 @@ int main(int argc, char** argv) {
   };
   try {
     check(options);
-    print(Benchmark(options).run(), options.json);
+    const bool memory = options.broker.starts_with("memory:");
+    print(memory ? run_in_memory(options) : Benchmark(options).run(), options.json);
   } catch (const lovage::ConfigError& error) {
     return fail(error, 2);
   } catch (const lovage::ConnectionError& error) {

@@ -110,13 +110,19 @@ bool wants_another_server(const RedisReply& reply) {
   return has_code(reply.text, kElsewhere) || reply.text.starts_with("UNBLOCKED force unblock");
 }
 
+void append_command_head(std::string& out, std::size_t words) {
+  append_number(out, '*', words);
+}
+
+void append_word(std::string& out, std::string_view word) {
+  append_number(out, '$', word.size());
+  out += word;
+  out += "\r\n";
+}
+
 void append_command(std::string& out, std::span<const std::string_view> arguments) {
-  append_number(out, '*', arguments.size());
-  for (const auto argument : arguments) {
-    append_number(out, '$', argument.size());
-    out += argument;
-    out += "\r\n";
-  }
+  append_command_head(out, arguments.size());
+  for (const auto argument : arguments) append_word(out, argument);
 }
 
 void append_command(std::string& out, std::initializer_list<std::string_view> arguments) {

@@ -39,6 +39,9 @@ bool wants_another_server(const RedisReply& reply);
 
 // Appends one command in RESP to `out`.
 void append_command(std::string& out, std::span<const std::string_view> arguments);
+// The same in pieces: a command's head, then each of its words.
+void append_command_head(std::string& out, std::size_t words);
+void append_word(std::string& out, std::string_view word);
 void append_command(std::string& out, std::initializer_list<std::string_view> arguments);
 
 // Bytes in, replies out, bounded: a reply of more than `max_reply` bytes or nesting over a few levels is

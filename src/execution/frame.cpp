@@ -58,9 +58,20 @@ void fields(Archive& archive, T& settings) {
   archive(settings.slot, settings.max_frame, settings.max_tasks, settings.max_memory_kib);
 }
 
+template <class Archive, Either<SharedMessage> T>
+void fields(Archive& archive, T& message) {
+  if constexpr (std::is_const_v<T>) {
+    archive(*message);
+  } else {
+    archive(message.edit());
+  }
+}
+
 template <class Archive, Either<Request> T>
 void fields(Archive& archive, T& request) {
-  archive(request.job, request.message, request.soft_time_limit, request.time_limit, request.alone);
+  archive(request.job);
+  fields(archive, request.message);
+  archive(request.soft_time_limit, request.time_limit, request.alone);
 }
 
 template <class Archive, Either<RetryAsked> T>

@@ -52,7 +52,7 @@ struct ChildSettings {
 
 struct RequestFrame {
   std::uint64_t sequence = 0;
-  Request request;  // without its envelope: children have no use for it
+  Request request;
 };
 struct StartedFrame {
   std::uint64_t sequence = 0;

@@ -1,13 +1,16 @@
-// Many threads put, one takes everything at once: no lock, and one wake-up for all that gathers in between.
+// Many threads put, one takes everything at once, without a lock.
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <utility>
 #include <vector>
 
 namespace lovage::execution {
 
+// Both ends are sequentially consistent: who puts first and then looks whether the taker sleeps, and who says first
+// that it is awake and then takes, cannot both see the other as it was before.
 template <class T>
 class Mailbox {
  public:
@@ -16,23 +19,23 @@ class Mailbox {
   Mailbox& operator=(const Mailbox&) = delete;
   ~Mailbox() { (void)take(); }
 
-  // True when the box was empty: the taker has to be woken.
-  [[nodiscard]] bool put(T item) {
+  void put(T&& item) {
     auto node = std::make_unique<Node>(std::move(item));
     Node* head = head_.load(std::memory_order_relaxed);
     do {
       node->next = head;
-    } while (!head_.compare_exchange_weak(head, node.get(), std::memory_order_release, std::memory_order_relaxed));
+    } while (!head_.compare_exchange_weak(head, node.get()));
     (void)node.release();  // the box owns it now
-    return head == nullptr;
   }
 
   // In the order in which they were put (each thread's own order, at least).
   [[nodiscard]] std::vector<T> take() {
     Node* reversed = nullptr;
-    for (Node* node = head_.exchange(nullptr, std::memory_order_acquire); node != nullptr;)
+    std::size_t count = 0;
+    for (Node* node = head_.exchange(nullptr); node != nullptr; ++count)
       reversed = std::exchange(node, std::exchange(node->next, reversed));
     std::vector<T> items;
+    items.reserve(count);
     while (reversed != nullptr) {
       const std::unique_ptr<Node> node(std::exchange(reversed, reversed->next));
       items.push_back(std::move(node->item));
@@ -42,7 +45,7 @@ class Mailbox {
 
  private:
   struct Node {
-    explicit Node(T value) : item(std::move(value)) {}
+    explicit Node(T&& value) : item(std::move(value)) {}
     T item;
     Node* next = nullptr;
   };

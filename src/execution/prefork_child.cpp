@@ -129,7 +129,7 @@ class Child final : public StateSink {
     // system call a task, and a child that dies takes nothing finished with it.
     append(StartedFrame{.sequence = sequence_});
     flush();
-    append(trace(settings_.trace, registry_, std::move(frame->request), *this));
+    append(trace(settings_.trace, registry_, frame->request, *this));
     ++tasks_run_;
     return true;
   }

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,13 +20,34 @@ namespace lovage::execution {
 // A request's number within this worker process.
 using JobId = std::uint64_t;
 
+// A decoded message that the worker and its pool hold together: it is taken apart once and never copied.
+class SharedMessage {
+ public:
+  SharedMessage() noexcept = default;       // none
+  SharedMessage(wire::TaskMessage message)  // NOLINT(google-explicit-constructor): stands for the message
+      : message_(std::make_shared<wire::TaskMessage>(std::move(message))) {}
+  const wire::TaskMessage& operator*() const noexcept { return *message_; }
+  const wire::TaskMessage* operator->() const noexcept { return message_.get(); }
+  operator const wire::TaskMessage&() const noexcept { return *message_; }  // NOLINT(google-explicit-constructor)
+  // For who makes it: not once it is shared.
+  wire::TaskMessage& edit() {
+    if (!message_) message_ = std::make_shared<wire::TaskMessage>();
+    return *message_;
+  }
+
+ private:
+  std::shared_ptr<wire::TaskMessage> message_;
+};
+
 struct Request {
   JobId job = 0;
-  wire::TaskMessage message;  // decoded; `envelope` is the same as received
-  std::string envelope;
+  SharedMessage message;
   std::optional<std::chrono::milliseconds> soft_time_limit;
   std::optional<std::chrono::milliseconds> time_limit;
   bool alone = false;  // a suspect: in prefork a child of its own
+  // Somebody waits to hear that it has started (STARTED is stored, or it is acknowledged then). The pool may
+  // tell it late otherwise, together with the outcome of a short task.
+  bool tell_start = false;
 };
 
 // How a task asked to be run again.

@@ -16,7 +16,8 @@ constexpr std::chrono::milliseconds kSlice{2};
 SoloPool::SoloPool(const PoolOptions& options)
     : loop_(options.loop),
       registry_(options.registry),
-      settings_(trace_settings(options.config, options.hostname, "MainProcess")) {}
+      settings_(trace_settings(options.config, options.hostname, "MainProcess")),
+      appetite_(1, options.fair) {}
 
 void SoloPool::start(PoolEvents& events, UniqueFunction<void()> ready) {
   events_ = &events;
@@ -49,7 +50,8 @@ void SoloPool::run_slice() {
     Request request = std::move(waiting_.front());
     waiting_.pop_front();
     events_->on_started(request.job, ::getpid());
-    outcomes.push_back(trace(settings_, registry_, std::move(request), *this));
+    outcomes.push_back(trace(settings_, registry_, request, *this));
+    appetite_.saw(outcomes.back().runtime);
     if (std::chrono::steady_clock::now() >= until) break;
   }
   schedule();

@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 
+#include "execution/appetite.hpp"
 #include "execution/make_pool.hpp"
 #include "execution/pool.hpp"
 #include "execution/start_permit.hpp"
@@ -18,7 +19,7 @@ class SoloPool final : public Pool, private StateSink {
 
   void start(PoolEvents& events, UniqueFunction<void()> ready) override;
   [[nodiscard]] std::size_t slots() const noexcept override { return 1; }
-  [[nodiscard]] std::size_t appetite() const noexcept override { return 1; }
+  [[nodiscard]] std::size_t appetite() const noexcept override { return appetite_.total(); }
   void submit(Request request) override;
   void allow_starts_until(Monotonic until) noexcept override;
   void give_back() override;
@@ -37,6 +38,7 @@ class SoloPool final : public Pool, private StateSink {
   const app::Registry& registry_;
   const TraceSettings settings_;
   PoolEvents* events_ = nullptr;
+  Appetite appetite_;
   std::deque<Request> waiting_;
   bool scheduled_ = false;
   StartPermit permit_;

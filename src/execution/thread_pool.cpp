@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <utility>
@@ -20,6 +21,8 @@ namespace {
 
 constexpr std::size_t kRingSize = 1024;
 constexpr std::chrono::milliseconds kWatchPeriod{10};
+// How many outcomes may gather before the loop is woken, while there is more to run.
+constexpr std::size_t kGathered = 16;
 
 struct StateChanged {
   JobId job = 0;
@@ -60,8 +63,12 @@ struct ThreadPool::Shared : std::enable_shared_from_this<Shared> {
   net::Loop* loop;           // guarded by mutex; null once the pool is gone
   StartPermit permit;
 
-  void put(Event event) {
-    if (!events.put(std::move(event))) return;
+  // The loop looks at the events every few milliseconds by itself: not each has to wake it.
+  std::atomic<bool> watched{false};
+  std::atomic<bool> woken{false};  // the loop will look at the events
+
+  void wake_loop() {
+    if (woken.exchange(true)) return;
     const std::lock_guard lock(mutex);
     if (loop == nullptr) return;
     loop->post([weak = weak_from_this()] {
@@ -102,25 +109,36 @@ void ThreadPool::Shared::run(std::size_t thread, const TraceSettings& settings) 
   struct Sink final : StateSink {
     explicit Sink(Shared& owner) : shared(owner) {}
     void on_state(JobId job, std::string state, std::string meta_json) override {
-      shared.put(StateChanged{job, std::move(state), std::move(meta_json)});
+      shared.events.put(StateChanged{job, std::move(state), std::move(meta_json)});
+      shared.wake_loop();
     }
     Shared& shared;
   } sink(*this);
   log::set_thread_name(settings.process_name);
+  std::size_t gathered = 0;
   do {
     while (!ring.empty()) {
-      if (!permit.is_valid() && !wait_for_permit()) return;
-      auto request = ring.pop();
+      if (!permit.is_valid()) {
+        if (std::exchange(gathered, 0) > 0) wake_loop();
+        if (!wait_for_permit()) return;
+      }
+      const auto request = ring.pop();
       if (!request) break;
-      put(Started{thread, request->job, request->soft_time_limit, request->time_limit});
-      put(Finished{thread, trace(settings, registry, std::move(*request), sink)});
+      events.put(Started{thread, request->job, request->soft_time_limit, request->time_limit});
+      if (request->tell_start || request->soft_time_limit || request->time_limit || !watched.load()) wake_loop();
+      events.put(Finished{thread, trace(settings, registry, *request, sink)});
+      if (++gathered < kGathered && watched.load() && !ring.empty()) continue;
+      gathered = 0;
+      wake_loop();
     }
+    if (std::exchange(gathered, 0) > 0) wake_loop();  // another thread took what we saw waiting
   } while (wait_for_work());
 }
 
 ThreadPool::ThreadPool(const PoolOptions& options)
     : loop_(options.loop),
       slots_(options.concurrency),
+      pid_(::getpid()),
       appetite_(options.concurrency, options.fair),
       limits_(
           options.loop, [this](JobId job) { events_->on_soft_time_limit(job); },
@@ -160,12 +178,17 @@ void ThreadPool::publish() {
     ++published;
   }
   if (published > 0) shared_->wake(published);
-  if (!watch_ && appetite_.ahead() > 0) watch_ = loop_.every(kWatchPeriod, [this] { look_for_long_tasks(); });
+  if (watch_ || appetite_.ahead() == 0) return;
+  watch_ = loop_.every(kWatchPeriod, [this] { look_for_long_tasks(); });
+  shared_->watched = true;
 }
 
 void ThreadPool::receive() {
+  shared_->woken = false;
+  auto events = shared_->events.take();
   std::vector<Outcome> outcomes;
-  for (auto& event : shared_->events.take()) {
+  outcomes.reserve(events.size());
+  for (auto& event : events) {
     if (auto* const started = std::get_if<Started>(&event)) {
       handle(*started);
     } else if (auto* const state = std::get_if<StateChanged>(&event)) {
@@ -183,10 +206,10 @@ void ThreadPool::handle(const Started& started) {
   if (!outstanding_.contains(started.job)) return;
   running_[started.thread] = {.job = started.job, .since = std::chrono::steady_clock::now(), .active = true};
   limits_.started(started.job, started.soft_time_limit, started.time_limit);
-  events_->on_started(started.job, ::getpid());
+  events_->on_started(started.job, pid_);
 }
 
-void ThreadPool::handle(Finished finished, std::vector<Outcome>& outcomes) {
+void ThreadPool::handle(Finished&& finished, std::vector<Outcome>& outcomes) {
   Outcome& outcome = finished.outcome;
   Running& running = running_[finished.thread];
   running.active = false;
@@ -213,12 +236,16 @@ void ThreadPool::over_hard_limit(JobId job) {
 }
 
 void ThreadPool::look_for_long_tasks() {
+  receive();
   const Monotonic now = std::chrono::steady_clock::now();
   for (const Running& running : running_) {
     if (running.active && now - running.since > Appetite::kWindow)
       appetite_.saw(std::chrono::duration_cast<std::chrono::microseconds>(now - running.since));
   }
-  if (outstanding_.empty() || appetite_.ahead() == 0) watch_.reset();
+  if (!outstanding_.empty() && appetite_.ahead() > 0) return;
+  shared_->watched = false;
+  watch_.reset();
+  receive();  // what a thread did not wake us for
 }
 
 void ThreadPool::allow_starts_until(Monotonic until) noexcept {
@@ -278,7 +305,7 @@ void ThreadPool::end_threads() {
 }
 
 std::vector<int> ThreadPool::pids() const {
-  return {::getpid()};
+  return {pid_};
 }
 
 }  // namespace lovage::execution

@@ -52,7 +52,7 @@ class ThreadPool final : public Pool {
   void publish();
   void receive();
   void handle(const Started& started);
-  void handle(Finished finished, std::vector<Outcome>& outcomes);
+  void handle(Finished&& finished, std::vector<Outcome>& outcomes);
   void over_hard_limit(JobId job);
   void look_for_long_tasks();
   void report(std::vector<Outcome> outcomes);
@@ -60,6 +60,7 @@ class ThreadPool final : public Pool {
 
   net::Loop& loop_;
   const std::size_t slots_;
+  const int pid_;
   PoolEvents* events_ = nullptr;
   Appetite appetite_;
   TimeLimits limits_;

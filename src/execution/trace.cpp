@@ -40,27 +40,27 @@ bool ignores_result(const TraceSettings& settings, const wire::TaskMessage& mess
   return message.ignore_result.value_or(task.options.ignore_result.value_or(settings.ignore_result));
 }
 
-RequestInfo request_info(const TraceSettings& settings, wire::TaskMessage message, wire::Body body) {
+RequestInfo request_info(const TraceSettings& settings, const wire::TaskMessage& message, wire::Body body) {
   RequestInfo info;
-  info.root_id = message.root_id.empty() ? message.id : std::move(message.root_id);
-  info.id = std::move(message.id);
-  info.task = std::move(message.task);
+  info.root_id = message.root_id.empty() ? message.id : message.root_id;
+  info.id = message.id;
+  info.task = message.task;
   info.args = std::move(body.args);
   info.kwargs = std::move(body.kwargs);
   info.retries = message.retries;
-  info.parent_id = std::move(message.parent_id);
-  info.group_id = std::move(message.group_id);
+  info.parent_id = message.parent_id;
+  info.group_id = message.group_id;
   info.group_index = message.group_index;
-  if (message.eta) info.eta = std::move(message.eta->text);
-  if (message.expires) info.expires = std::move(message.expires->text);
-  info.origin = std::move(message.origin);
-  info.reply_to = std::move(message.reply_to);
+  if (message.eta) info.eta = message.eta->text;
+  if (message.expires) info.expires = message.expires->text;
+  info.origin = message.origin;
+  info.reply_to = message.reply_to;
   info.hostname = settings.hostname;
-  info.exchange = std::move(message.exchange);
-  info.routing_key = std::move(message.routing_key);
+  info.exchange = message.exchange;
+  info.routing_key = message.routing_key;
   info.priority = message.priority;
   info.redelivered = message.redelivered;
-  info.headers = std::move(message.custom_headers);
+  info.headers = message.custom_headers;
   return info;
 }
 
@@ -125,11 +125,11 @@ struct Conclude {
   }
 };
 
-void run(const TraceSettings& settings, const app::TaskDefinition& task, Request request, wire::Body body,
+void run(const TraceSettings& settings, const app::TaskDefinition& task, const Request& request, wire::Body body,
          StateSink& sink, Outcome& outcome) {
   RunState state(settings, request.job, sink);
   const bool ignored = ignores_result(settings, request.message, task);
-  state.request = request_info(settings, std::move(request.message), std::move(body));
+  state.request = request_info(settings, request.message, std::move(body));
   state.request.ignore_result = ignored;
   state.definition = &task;
   const auto began = steady_clock::now();
@@ -164,14 +164,14 @@ TraceSettings trace_settings(const Config& config, std::string hostname, std::st
   return settings;
 }
 
-Outcome trace(const TraceSettings& settings, const app::Registry& registry, Request request, StateSink& sink) {
+Outcome trace(const TraceSettings& settings, const app::Registry& registry, const Request& request, StateSink& sink) {
   Outcome outcome;
   outcome.job = request.job;
   outcome.pid = ::getpid();
   outcome.process_name = settings.process_name;
-  const app::TaskDefinition* const task = registry.find(request.message.task);
+  const app::TaskDefinition* const task = registry.find(request.message->task);
   if (task == nullptr) {
-    fail_with(outcome, "NotRegistered", "celery.exceptions", request.message.task);
+    fail_with(outcome, "NotRegistered", "celery.exceptions", request.message->task);
     return outcome;
   }
   auto body = wire::decode_body(request.message, settings.accept_content, settings.limits);
@@ -181,7 +181,7 @@ Outcome trace(const TraceSettings& settings, const app::Registry& registry, Requ
     outcome.detail = std::move(body.error().detail);
     return outcome;
   }
-  run(settings, *task, std::move(request), std::move(*body), sink, outcome);
+  run(settings, *task, request, std::move(*body), sink, outcome);
   return outcome;
 }
 

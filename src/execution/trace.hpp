@@ -34,6 +34,6 @@ class StateSink {
   virtual void on_state(JobId job, std::string state, std::string meta_json) = 0;
 };
 
-Outcome trace(const TraceSettings& settings, const app::Registry& registry, Request request, StateSink& sink);
+Outcome trace(const TraceSettings& settings, const app::Registry& registry, const Request& request, StateSink& sink);
 
 }  // namespace lovage::execution

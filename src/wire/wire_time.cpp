@@ -1,7 +1,6 @@
 // Times as Celery writes them, and every ISO 8601 form that its workers read.
-#include <fmt/format.h>
-
-#include <charconv>
+#include <array>
+#include <cstdint>
 #include <optional>
 
 #include "wire/json.hpp"
@@ -126,17 +125,44 @@ std::optional<Timestamp> parse(std::string_view text) {
   return Timestamp(std::chrono::sys_days(date)) + time - offset;
 }
 
+template <std::size_t N>
+void append_digits(std::string& text, std::uint64_t number) {
+  std::array<char, N> digits{};
+  for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit, number /= 10) {
+    *digit = static_cast<char>('0' + number % 10);
+  }
+  text.append(digits.data(), N);
+}
+
 }  // namespace
 
+// By hand: each result carries one, and a formatting library takes longer over it than over the rest of the result.
 WireTime to_wire_time(Timestamp at) {
   const auto day = std::chrono::floor<std::chrono::days>(at);
   const std::chrono::year_month_day date(day);
   const std::chrono::hh_mm_ss time(at - day);
-  std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
-                                 static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                                 time.hours().count(), time.minutes().count(), time.seconds().count());
+  std::string text;
+  text.reserve(std::string_view("2026-01-01T00:00:00.000000+00:00").size());
+  const int year = static_cast<int>(date.year());
+  if (year >= 0 && year <= 9999) {
+    append_digits<4>(text, static_cast<std::uint64_t>(year));
+  } else {
+    text += std::to_string(year);
+  }
+  const auto append = [&text](char separator, auto two_digits) {
+    text += separator;
+    append_digits<2>(text, static_cast<std::uint64_t>(two_digits));
+  };
+  append('-', static_cast<unsigned>(date.month()));
+  append('-', static_cast<unsigned>(date.day()));
+  append('T', time.hours().count());
+  append(':', time.minutes().count());
+  append(':', time.seconds().count());
   // Python leaves the fraction out when there is none.
-  if (time.subseconds().count() != 0) text += fmt::format(".{:06}", time.subseconds().count());
+  if (time.subseconds().count() != 0) {
+    text += '.';
+    append_digits<6>(text, static_cast<std::uint64_t>(time.subseconds().count()));
+  }
   text += "+00:00";
   return {std::move(text), at};
 }

@@ -43,7 +43,7 @@ Decided wait_for_a_worker(const Job& job, const SettlementRules& rules, Timestam
                      : job.marks.waited_unknown.count() == 0 ? log::Level::warning
                                                              : log::Level::debug;
   std::string text =
-      fmt::format("Received unregistered task of type '{}' [{}]: {}", printable(job.message.task), printable(job.id()),
+      fmt::format("Received unregistered task of type '{}' [{}]: {}", printable(job.message->task), printable(job.id()),
                   dead ? "moved to the dead letters" : "it waits for a worker that knows it");
   return settle(std::move(settlement), level, std::move(text), job);
 }
@@ -73,26 +73,26 @@ Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRu
   job.queue = std::move(delivery.queue);
   job.marks = {.suspect = delivery.suspect, .strikes = delivery.strikes, .waited_unknown = delivery.waited_unknown};
   job.bytes = delivery.bytes.size();
-  job.message = std::move(*message);
+  job.message = execution::SharedMessage(std::move(*message));
   if (!wire::has_no_embed(job.message)) {
     auto body = wire::decode_body(job.message, facts.accept_content, limits);
     if (!body) {
       wire::BadMessage bad = body.error();
       bad.id = job.id();
-      bad.task = job.message.task;
+      bad.task = job.message->task;
       return refuse(job.token, rules, bad, now);
     }
     const wire::Embed& embed = body->embed;
     if (embed.callbacks || embed.errbacks || embed.chain || embed.chord)
       job.embed = std::make_shared<const wire::Embed>(std::move(body->embed));
   }
-  const app::TaskDefinition* const task = facts.registry().find(job.message.task);
+  const app::TaskDefinition* const task = facts.registry().find(job.message->task);
   job.rules = rules_for(job.message, task, facts);
 
   if (is_revoked && is_revoked(job.id()))
     return settle(rules.revoked(job, "revoked", now), log::Level::info,
                   fmt::format("Discarding revoked task: {}", label(job)), job);
-  if (job.message.expires && job.message.expires->at < now)
+  if (job.message->expires && job.message->expires->at < now)
     return settle(rules.revoked(job, "expired", now), log::Level::info,
                   fmt::format("Discarding expired task: {}", label(job)), job);
   if (task == nullptr) return wait_for_a_worker(job, rules, now);
@@ -102,16 +102,16 @@ Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRu
                              {.type = "NotImplementedError", .module = "builtins", .arguments = {Value(text)}}, now),
                   log::Level::error, fmt::format("Task {} moved to the dead letters: {}", label(job), text), job);
   }
-  if (job.message.eta && job.message.eta->at > now)
+  if (job.message->eta && job.message->eta->at > now)
     return settle(rules.not_due(job, now), log::Level::info,
-                  fmt::format("Task {} received: eta {}", label(job), job.message.eta->text), job);
+                  fmt::format("Task {} received: eta {}", label(job), job.message->eta->text), job);
   if (job.marks.strikes >= facts.config().task_max_strikes)
     return settle(rules.poison(job, fmt::format("{} runs of it were never settled", job.marks.strikes), now),
                   log::Level::error,
                   fmt::format("Task {} moved to the dead letters: {} runs of it were never settled", label(job),
                               job.marks.strikes),
                   job);
-  return Accepted{.job = std::move(job), .envelope = std::move(delivery.bytes)};
+  return Accepted{std::move(job)};
 }
 
 }  // namespace lovage::worker

@@ -27,7 +27,6 @@ struct LogLine {
 // Run it (alone, after its start was recorded, when job.marks.suspect).
 struct Accepted {
   Job job;
-  std::string envelope;
 };
 // Do not run it: it is settled at once.
 struct Decided {

@@ -115,7 +115,6 @@ void Dispatcher::run(Accepted arrival) {
   bytes_waiting_ += job.bytes;
   Held& held = jobs_[job_id(token)];
   held.job = std::move(arrival.job);
-  held.envelope = std::move(arrival.envelope);
   if (held.job.marks.suspect) {
     ++recording_;
     consumer_->record_start(token);
@@ -132,10 +131,10 @@ void Dispatcher::submit(Held& held) {
   execution::Request request;
   request.job = job_id(held.job.token);
   request.message = held.job.message;
-  request.envelope = std::exchange(held.envelope, {});
   request.soft_time_limit = held.job.rules.soft_time_limit;
   request.time_limit = held.job.rules.time_limit;
   request.alone = held.job.marks.suspect;
+  request.tell_start = held.job.rules.track_started || !held.job.rules.acks_late;
   pool_.submit(std::move(request));
 }
 

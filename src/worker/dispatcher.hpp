@@ -81,7 +81,6 @@ class Dispatcher final : public broker::ConsumerEvents, public execution::PoolEv
  private:
   struct Held {
     Job job;
-    std::string envelope;  // until it is handed to the pool
     bool in_pool = false;
     bool forgotten = false;  // its incarnation was lost: the outcome is for nobody
   };

@@ -9,7 +9,6 @@
 #include "broker/settlement.hpp"
 #include "execution/request.hpp"
 #include "wire/body.hpp"
-#include "wire/task_message.hpp"
 #include "worker/facts.hpp"
 
 namespace lovage::worker {
@@ -19,16 +18,16 @@ struct Job {
   std::string queue;
   broker::Marks marks;
   std::size_t bytes = 0;  // of the envelope
-  wire::TaskMessage message;
+  execution::SharedMessage message;
   std::shared_ptr<const wire::Embed> embed;  // nullptr: no callbacks, errbacks, chain or chord
   TaskRules rules;
   bool started = false;       // the pool said so
   bool acknowledged = false;  // early acknowledgement: the message has left the broker already
-  [[nodiscard]] const std::string& id() const noexcept { return message.id; }
-  [[nodiscard]] const std::string& name() const noexcept { return message.display_name(); }
+  [[nodiscard]] const std::string& id() const noexcept { return message->id; }
+  [[nodiscard]] const std::string& name() const noexcept { return message->display_name(); }
   // A protocol 1 message carries no root: its own id is meant.
   [[nodiscard]] const std::string& root_id() const noexcept {
-    return message.root_id.empty() ? message.id : message.root_id;
+    return message->root_id.empty() ? message->id : message->root_id;
   }
 };
 

@@ -37,8 +37,8 @@ std::string label(const Job& job) {
 Object fields_of(const Job& job) {
   Object fields{{"id", Value(job.id())},
                 {"name", Value(job.name())},
-                {"args", Value(job.message.argsrepr)},
-                {"kwargs", Value(job.message.kwargsrepr)}};
+                {"args", Value(job.message->argsrepr)},
+                {"kwargs", Value(job.message->kwargsrepr)}};
   return fields;
 }
 
@@ -113,8 +113,7 @@ std::string text_of(const Job& job, const Outcome& outcome, const broker::Settle
     }
     case Outcome::Kind::malformed:
       return fmt::format("Can't decode message body: {} ({}) [id:{} task:{}]: moved to the dead letters",
-                         printable(outcome.detail), outcome.reason, printable(job.id()),
-                         printable(job.message.task));
+                         printable(outcome.detail), outcome.reason, printable(job.id()), printable(job.message->task));
     default:
       return fmt::format("Task {} was not started: it goes back to its queue", task);
   }
@@ -129,7 +128,7 @@ void log_line(const LogLine& line) {
 void log_received(const Job& job) {
   if (!log::enabled(Level::info)) return;
   Object fields = fields_of(job);
-  fields.set("eta", job.message.eta ? Value(job.message.eta->text) : Value());
+  fields.set("eta", job.message->eta ? Value(job.message->eta->text) : Value());
   log::info(fmt::format("Task {} received", label(job)), fields);
 }
 

@@ -122,8 +122,8 @@ Settlement SettlementRules::succeeded(const Job& job, const Outcome& outcome, Ti
 // An errback that cannot be sent costs itself alone: the failure is stored and the others are sent all the same.
 Successors SettlementRules::errback_messages(const Job& job) const {
   const auto warn = [&](const std::string& why) {
-    log::warning(fmt::format("Task {}[{}]: an errback is not sent: {}", job.message.display_name(), job.id(), why),
-                 {{"id", job.id()}, {"name", job.message.task}});
+    log::warning(fmt::format("Task {}[{}]: an errback is not sent: {}", job.message->display_name(), job.id(), why),
+                 {{"id", job.id()}, {"name", job.message->task}});
   };
   Array sendable;
   for (const auto& errback : *job.embed->errbacks) {
@@ -311,13 +311,13 @@ Settlement SettlementRules::unknown_task(const Job& job, Timestamp now) const {
   if (waited >= facts_.config().unknown_task_ttl)
     return dead(job, "not-registered",
                 fmt::format("no worker knew the task within {} s", facts_.config().unknown_task_ttl.count()),
-                not_registered(job.message.task), now);
+                not_registered(job.message->task), now);
   Settlement settlement = settlement_of(job, Disposal::schedule);
   // What it has waited so far plus a second: 1, 2, 4 ... as the waits add up.
   const milliseconds left = facts_.config().unknown_task_ttl - waited;
   const milliseconds delay = std::min({waited + seconds(1), milliseconds(kLongestBackoff), left});
   settlement.due.delay = delay;
-  settlement.unknown_task = job.message.task;
+  settlement.unknown_task = job.message->task;
   settlement.marks = job.marks;
   settlement.marks->waited_unknown = waited + delay;
   return settlement;
@@ -327,7 +327,7 @@ Settlement SettlementRules::not_due(const Job& job, Timestamp now) const {
   Settlement settlement = settlement_of(job, Disposal::schedule);
   // As a delay by the broker's clock: a worker whose clock is behind would else get it back at once, again
   // and again.
-  settlement.due.delay = std::max(std::chrono::ceil<milliseconds>(job.message.eta->at - now), milliseconds(1));
+  settlement.due.delay = std::max(std::chrono::ceil<milliseconds>(job.message->eta->at - now), milliseconds(1));
   settlement.marks = job.marks;
   return settlement;
 }

@@ -88,8 +88,9 @@ void Doorbells::unblock(const std::shared_ptr<Bell>& bell, client::RedisAsync& c
                    });
 }
 
-bool Doorbells::at_rest() const noexcept {
-  return std::none_of(bells_.begin(), bells_.end(), [](const auto& bell) { return bell->armed; });
+std::size_t Doorbells::waiting() const noexcept {
+  return static_cast<std::size_t>(
+      std::count_if(bells_.begin(), bells_.end(), [](const auto& bell) { return bell->armed; }));
 }
 
 }  // namespace lovage::broker::redis

@@ -32,8 +32,9 @@ class Doorbells {
   // Ends every wait at the server, through `commands`: nothing enters an inbox after the server has read
   // this, but by a wait that it had not read yet; that one rings.
   void unblock(client::RedisAsync& commands);
-  // No wait is outstanding.
-  [[nodiscard]] bool at_rest() const noexcept;
+  // How many waits are outstanding.
+  [[nodiscard]] std::size_t waiting() const noexcept;
+  [[nodiscard]] bool at_rest() const noexcept { return waiting() == 0; }
   [[nodiscard]] std::size_t size() const noexcept { return bells_.size(); }
 
  private:

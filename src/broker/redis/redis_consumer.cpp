@@ -262,7 +262,7 @@ void RedisConsumer::advance_shutdown() {
     }
     later(std::exchange(stop_done_, {}));
   }
-  if (close_done_ && outstanding_.empty() && pending_.empty() && !giving_back_) give_everything_back();
+  if (close_done_ && outstanding_.empty() && !batch_ && pending_.empty() && !giving_back_) give_everything_back();
 }
 
 void RedisConsumer::give_everything_back() {

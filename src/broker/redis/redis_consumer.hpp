@@ -119,9 +119,12 @@ class RedisConsumer final : public Consumer {
   void declare_queues(const Settlement& settlement);
   void declare_queue(const wire::QueueDeclaration& queue);
   void ask_for_bindings(const std::string& exchange);
-  void send_batch(const SettleBatch& batch);
+  void fill_batch();
+  bool add_to_batch(SettleItem& item);  // false: it has no room, and was not taken
+  void send_batch(const SettleBatch& batch, Send how = Send::by_sha);
   void resend_batches();
-  void batch_answered(std::uint64_t number, Result<client::RedisReply> reply);
+  using Batches = std::map<std::uint64_t, SettleBatch>;
+  void batch_answered(Batches::iterator found, const client::RedisReply& reply);
   void report(const SettleBatch::Entry& entry, SettleStatus status);
   void report_all_fenced();
   void queue_item(SettleKind kind, Settlement settlement);
@@ -132,11 +135,15 @@ class RedisConsumer final : public Consumer {
   State state_ = State::idle;
   bool registered_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
-  std::vector<List> lists_;
+  std::deque<List> lists_;  // grows only: names are referred to
   std::vector<wire::QueueDeclaration> queues_;
 
-  // What the server's hash holds of ours, as of the replies that have come: token -> position in lists_.
-  std::unordered_map<std::uint64_t, std::size_t> held_;
+  struct Held {
+    std::size_t list = 0;   // position in lists_
+    bool settling = false;  // its settlement waits or is under way
+  };
+  // What the server's hash holds of ours, as of the replies that have come: by token.
+  std::unordered_map<std::uint64_t, Held> held_;
   std::uint64_t next_token_ = 1;
   std::set<std::string> unknown_;  // tasks that this worker has given back because it does not know them
 
@@ -155,9 +162,9 @@ class RedisConsumer final : public Consumer {
   std::size_t turn_ = 0;  // which queue comes first
   Monotonic due_at_ = Monotonic::max();
 
-  std::deque<SettleItem> pending_;
-  std::set<std::uint64_t> settling_;  // tokens in pending_ or outstanding_, by a settlement
-  std::map<std::uint64_t, SettleBatch> outstanding_;
+  std::deque<SettleItem> pending_;    // for the batches after batch_, and what waits for bindings
+  std::optional<SettleBatch> batch_;  // the next to be sent, never empty
+  Batches outstanding_;
   std::vector<std::uint64_t> answered_;
   std::uint64_t next_batch_ = 1;
   Bindings bindings_;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kBatch = 64;
 constexpr std::size_t kInFlight = 3;
+constexpr std::size_t kWorthAsking = 32;
 constexpr std::size_t kAdoptAtOnce = 64;
 constexpr std::chrono::milliseconds kLongestWait = std::chrono::years(100);
 
@@ -42,15 +43,16 @@ void RedisConsumer::set_credit(std::size_t messages, std::size_t bytes) {
 
 void RedisConsumer::send_reserves() {
   if (lists_.empty() || paused_) return;
-  // The first ring ends the other waits; so does a worker that has enough.
-  const bool rung = rings_ != rings_heard_;
-  rings_heard_ = rings_;
-  if ((rung || !wants_more()) && !bells_->at_rest()) bells_->unblock(*commands_);
+  // A worker that has enough ends the waits; so does the first ring, when each of the others could bring one too many.
+  const bool rung = std::exchange(rings_heard_, rings_) != rings_;
+  if (!wants_more() || (rung && credit_ < asked_ + bells_->waiting())) bells_->unblock(*commands_);
   if (!wants_more() && look_ && in_flight_ == 0) send_reserve(0, 0);
   while (hungry_ && wants_more() && in_flight_ < kInFlight && credit_ > asked_) {
     const std::size_t room = credit_ - asked_;
     const std::size_t bytes = credit_bytes_ > asked_bytes_ ? credit_bytes_ - asked_bytes_ : 0;
     if (bytes == 0 && (in_flight_ > 0 || !credit_untouched_)) break;
+    // Behind another one, small ones wait until they are worth a call.
+    if (in_flight_ > 0 && room < kWorthAsking) break;
     const std::size_t messages = std::min(room, kBatch);
     send_reserve(messages, bytes / room * messages + bytes % room);
   }
@@ -137,7 +139,7 @@ std::vector<Delivery> RedisConsumer::take_deliveries(const Asked& asked, client:
       delivery.queue = lists_[at].queue;
       delivery.step = lists_[at].step;
       delivery.bytes = std::move(messages[deliveries.size()].text);
-      held_.emplace(delivery.token.get(), at);
+      held_.try_emplace(delivery.token.get(), Held{.list = at});
       credit_bytes_ -= std::min(credit_bytes_, delivery.bytes.size());
       deliveries.push_back(std::move(delivery));
     }
@@ -227,7 +229,8 @@ void RedisConsumer::adopt(std::vector<std::string> fields, UniqueFunction<void()
                             return known.name == reservation.list_name;
                           });
                           if (list == lists_.end()) continue;
-                          if (!held_.emplace(reservation.token.get(), list - lists_.begin()).second) continue;
+                          const auto at = static_cast<std::size_t>(list - lists_.begin());
+                          if (!held_.try_emplace(reservation.token.get(), Held{.list = at}).second) continue;
                           Delivery delivery;
                           delivery.token = reservation.token;
                           delivery.queue = list->queue;

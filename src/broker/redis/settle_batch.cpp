@@ -1,6 +1,10 @@
 #include "broker/redis/settle_batch.hpp"
 
+#include <array>
+#include <charconv>
 #include <utility>
+
+#include "client/redis_reply.hpp"
 
 namespace lovage::broker::redis {
 namespace {
@@ -43,6 +47,12 @@ std::string_view kind_letter(SettleKind kind, Disposal disposal) {
   return "a";
 }
 
+bool is_plain(const SettleItem& item) {
+  const auto& results = item.settlement.results;
+  return item.kind == SettleKind::settlement && item.settlement.disposal == Disposal::acknowledge &&
+         item.sends.empty() && (results.empty() || (results.size() == 1 && !results.front().state.empty()));
+}
+
 }  // namespace
 
 std::size_t SettleItem::bytes() const {
@@ -58,104 +68,153 @@ std::size_t SettleItem::values() const {
   return sum;
 }
 
+void SettleBatch::Words::add(std::string_view word) {
+  client::append_word(bytes, word);
+  ++count;
+}
+
+void SettleBatch::Words::add(std::uint64_t number) {
+  std::array<char, 20> digits{};
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  add(std::string_view(digits.data(), end));
+}
+
+void SettleBatch::Words::add(const Words& more) {
+  bytes += more.bytes;
+  count += more.count;
+}
+
 SettleBatch::SettleBatch(const Keys& keys, const IncarnationId& incarnation, const ResultStore& results, int broker_db,
                          std::uint64_t number)
-    : keys_(keys),
-      incarnation_(incarnation),
-      results_(results),
-      number_(number),
-      open_(std::make_shared<ScriptCall>()) {
-  open_->script = &settle_script();
-  open_->keys = {keys.incarnations(),
-                 keys.reserved(incarnation),
-                 keys.held_marks(incarnation),
-                 keys.settled(incarnation),
-                 keys.marks(),
-                 keys.mark_ages(),
-                 keys.dead(),
-                 keys.alarms()};
-  open_->args = {incarnation.get(),         std::to_string(number),     "",
-                 std::to_string(broker_db), std::to_string(results.db), std::to_string(results.expires.count())};
+    : keys_(&keys), incarnation_(incarnation), results_(results), broker_db_(broker_db), number_(number) {
+  for (const auto& key : {keys.incarnations(), keys.reserved(incarnation), keys.held_marks(incarnation),
+                          keys.settled(incarnation), keys.marks(), keys.mark_ages(), keys.dead(), keys.alarms()}) {
+    key_words_.add(key);
+  }
 }
 
 bool SettleBatch::has_room_for(const SettleItem& item) const {
-  if (entries_.empty()) return true;
-  return entries_.size() < kMaxItems && bytes_ + item.bytes() <= kMaxBytes && values_ + item.values() <= kMaxValues;
+  const std::size_t items = entries_.size() + plain_entries_.size();
+  if (items == 0) return true;
+  return items < kMaxItems && bytes_ + item.bytes() <= kMaxBytes && values_ + item.values() <= kMaxValues;
 }
 
-std::string SettleBatch::key_index(const std::string& key) {
-  const auto [found, is_new] = indices_.try_emplace(key);
-  if (is_new) {
-    open_->keys.push_back(key);
-    found->second = std::to_string(open_->keys.size());
-  }
-  return found->second;
-}
-
-void SettleBatch::add(SettleItem item) {
+void SettleBatch::add(SettleItem&& item) {
   bytes_ += item.bytes();
   values_ += item.values();
-  Settlement& settlement = item.settlement;
+  if (is_plain(item)) return add_plain(item);
+  const Settlement& settlement = item.settlement;
   entries_.push_back({settlement.token, item.kind});
 
   std::size_t sends = 0;
   for (const auto& send : item.sends) sends += send.lists.size();
-  auto& args = open_->args;
-  args.push_back(reservation_field(settlement.token, item.list_name));
-  args.emplace_back(kind_letter(item.kind, settlement.disposal));
-  args.push_back(std::to_string(settlement.results.size()));
-  args.push_back(std::to_string(sends));
-  for (auto& result : settlement.results) {
-    open_->keys.push_back(result_key(results_.prefix, result.task_id));
-    args.push_back(std::to_string(open_->keys.size()));
-    args.push_back(std::move(result.state));
-    args.push_back(std::move(result.meta));
+  args_.add(reservation_field(settlement.token, item.list_name));
+  args_.add(kind_letter(item.kind, settlement.disposal));
+  args_.add(settlement.results.size());
+  args_.add(sends);
+  for (const auto& result : settlement.results) {
+    key_words_.add(result_key(results_.prefix, result.task_id));
+    args_.add(key_words_.count);
+    args_.add(result.state);
+    args_.add(result.meta);
   }
   for (const auto& send : item.sends) {
     for (const auto& list : send.lists) {
-      args.push_back(key_index(keys_.list(list)));
-      args.push_back(send.bytes);
+      add_index_of(keys_->list(list));
+      args_.add(send.bytes);
     }
   }
-  if (item.kind == SettleKind::settlement) add_disposal(settlement, item.list_name);
+  if (item.kind == SettleKind::settlement) add_disposal(item);
 }
 
-void SettleBatch::add_disposal(Settlement& settlement, const std::string& list_name) {
-  auto& args = open_->args;
+void SettleBatch::add_plain(const SettleItem& item) {
+  plain_entries_.push_back({item.settlement.token, item.kind});
+  plain_args_.add(reservation_field(item.settlement.token, item.list_name));
+  if (item.settlement.results.empty()) {
+    plain_args_.add("");
+    plain_args_.add("");
+    return;
+  }
+  const StoreResult& result = item.settlement.results.front();
+  plain_keys_.add(result_key(results_.prefix, result.task_id));
+  plain_args_.add(result.state);
+  plain_args_.add(result.meta);
+}
+
+void SettleBatch::add_index_of(const std::string& key) {
+  const auto [found, is_new] = indices_.try_emplace(key);
+  if (is_new) {
+    key_words_.add(key);
+    found->second = key_words_.count;
+  }
+  args_.add(found->second);
+}
+
+void SettleBatch::add_disposal(const SettleItem& item) {
+  const Settlement& settlement = item.settlement;
   switch (settlement.disposal) {
     case Disposal::acknowledge:
       return;
     case Disposal::return_head:
     case Disposal::return_tail:
-      args.push_back(key_index(keys_.list(list_name)));
-      args.push_back(std::move(settlement.replacement));
-      args.push_back(marks_text(settlement.marks));
+      add_index_of(keys_->list(item.list_name));
+      args_.add(settlement.replacement);
+      args_.add(marks_text(settlement.marks));
       return;
     case Disposal::schedule:
-      args.push_back(key_index(keys_.schedule(list_name)));
-      args.push_back(std::move(settlement.replacement));
-      args.push_back(marks_text(settlement.marks));
-      args.push_back(due_text(settlement.due));
+      add_index_of(keys_->schedule(item.list_name));
+      args_.add(settlement.replacement);
+      args_.add(marks_text(settlement.marks));
+      args_.add(due_text(settlement.due));
       // The token makes two equal messages two members; an eta goes to the head when it is due, back-off to the tail.
-      args.push_back(schedule_side(settlement) + incarnation_.get() + ":" + std::to_string(settlement.token.get()));
+      args_.add(schedule_side(settlement) + incarnation_.get() + ":" + std::to_string(settlement.token.get()));
       return;
     case Disposal::dead_letter: {
-      const ListName list = parse_list_name(list_name, keys_.layout());
-      DeadLetter& letter = settlement.dead_letter;
-      for (std::string* text : {&letter.task_id, &letter.task, &letter.reason, &letter.detail}) {
-        if (text == &letter.task_id) args.insert(args.end(), {list.queue, std::to_string(list.step)});
-        args.push_back(std::move(*text));
-      }
+      const ListName list = parse_list_name(item.list_name, keys_->layout());
+      const DeadLetter& letter = settlement.dead_letter;
+      args_.add(list.queue);
+      args_.add(std::to_string(list.step));
+      for (const auto* text : {&letter.task_id, &letter.task, &letter.reason, &letter.detail}) args_.add(*text);
       return;
     }
   }
 }
 
-std::shared_ptr<const ScriptCall> SettleBatch::seal(const std::vector<std::uint64_t>& answered) {
-  std::string& text = open_->args[2];
-  for (const std::uint64_t number : answered) text.append(text.empty() ? "" : " ").append(std::to_string(number));
-  sealed_ = std::exchange(open_, nullptr);
-  return sealed_;
+void SettleBatch::seal(const std::vector<std::uint64_t>& answered) {
+  std::string numbers;
+  for (const std::uint64_t number : answered) {
+    if (!numbers.empty()) numbers += ' ';
+    numbers += std::to_string(number);
+  }
+  const std::size_t first_plain_key = key_words_.count + 1;
+  sealed_ = std::move(key_words_);
+  sealed_.add(plain_keys_);
+  key_count_ = sealed_.count;
+  sealed_.add(incarnation_.get());
+  sealed_.add(number_);
+  sealed_.add(numbers);
+  for (const auto number :
+       {std::int64_t{broker_db_}, std::int64_t{results_.db}, std::int64_t{results_.expires.count()}})
+    sealed_.add(std::to_string(number));
+  sealed_.add(plain_entries_.size());
+  sealed_.add(first_plain_key);
+  sealed_.add(plain_args_);
+  sealed_.add(args_);
+  plain_keys_ = plain_args_ = args_ = {};
+  entries_.insert(entries_.end(), plain_entries_.begin(), plain_entries_.end());
+  plain_entries_.clear();
+}
+
+std::string SettleBatch::command(Send how) const {
+  const Script& script = settle_script();
+  std::string bytes;
+  bytes.reserve(sealed_.bytes.size() + 128 + (how == Send::whole ? script.text().size() : 0));
+  client::append_command_head(bytes, 3 + sealed_.count);
+  client::append_word(bytes, how == Send::whole ? "EVAL" : "EVALSHA");
+  client::append_word(bytes, how == Send::whole ? script.text() : script.sha());
+  client::append_word(bytes, std::to_string(key_count_));
+  bytes += sealed_.bytes;
+  return bytes;
 }
 
 }  // namespace lovage::broker::redis

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "broker/redis/keys.hpp"
@@ -33,14 +34,15 @@ struct RoutedSend {
 // One entry, ready to be encoded.
 struct SettleItem {
   SettleKind kind = SettleKind::settlement;
-  std::string list_name;  // of the reserved message
-  Settlement settlement;  // of a state: token and results; of a start: the token
+  std::string_view list_name;  // of the reserved message; the consumer's
+  Settlement settlement;       // of a state: token and results; of a start: the token
   std::vector<RoutedSend> sends;
   bool asked_again = false;  // for bindings, because a message led nowhere
   [[nodiscard]] std::size_t bytes() const;
   [[nodiscard]] std::size_t values() const;
 };
 
+// One call of the settle script, written in the form in which it travels as its items come.
 class SettleBatch {
  public:
   static constexpr std::size_t kMaxItems = 256;
@@ -57,28 +59,48 @@ class SettleBatch {
 
   // A batch takes at least one item, whatever its size.
   [[nodiscard]] bool has_room_for(const SettleItem& item) const;
-  void add(SettleItem item);
+  // The script settles the plain items (acknowledge, nothing to send, at most one result) behind all others.
+  void add(SettleItem&& item);
   // Once, when the batch is full: `answered` are batches whose replies have arrived.
-  std::shared_ptr<const ScriptCall> seal(const std::vector<std::uint64_t>& answered);
+  void seal(const std::vector<std::uint64_t>& answered);
 
   [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
+  [[nodiscard]] bool empty() const noexcept { return entries_.empty() && plain_entries_.empty(); }
+  // Once sealed: in the order of the answer's codes, ...
   [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
-  [[nodiscard]] const std::shared_ptr<const ScriptCall>& call() const noexcept { return sealed_; }
+  // ... and the command.
+  [[nodiscard]] std::string command(Send how) const;
 
  private:
-  std::string key_index(const std::string& key);
-  void add_disposal(Settlement& settlement, const std::string& list_name);
+  // Words of the command in RESP.
+  struct Words {
+    std::size_t count = 0;
+    std::string bytes;
+    void add(std::string_view word);
+    void add(std::uint64_t number);
+    void add(const Words& more);
+  };
 
-  const Keys& keys_;
-  const IncarnationId incarnation_;
-  const ResultStore results_;
-  const std::uint64_t number_;
+  void add_plain(const SettleItem& item);
+  void add_index_of(const std::string& key);
+  void add_disposal(const SettleItem& item);
+
+  const Keys* keys_;
+  IncarnationId incarnation_;
+  ResultStore results_;
+  int broker_db_;
+  std::uint64_t number_;
   std::size_t bytes_ = 0;
   std::size_t values_ = 0;
-  std::map<std::string, std::string> indices_;  // of lists and schedules
-  std::shared_ptr<ScriptCall> open_;
-  std::shared_ptr<const ScriptCall> sealed_;
+  std::map<std::string, std::size_t> indices_;  // of lists and schedules among the keys
+  Words key_words_;
+  Words plain_keys_;
+  Words plain_args_;
+  Words args_;
   std::vector<Entry> entries_;
+  std::vector<Entry> plain_entries_;
+  std::size_t key_count_ = 0;  // once sealed
+  Words sealed_;               // keys and arguments
 };
 
 }  // namespace lovage::broker::redis

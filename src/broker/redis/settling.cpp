@@ -12,6 +12,8 @@ namespace {
 constexpr std::size_t kMostDeclared = 1'000;
 // Each travels with every reserve; whoever forgets some learns them again.
 constexpr std::size_t kMostUnknown = 100;
+// While these are under way, what is settled gathers: the busier the server, the fuller the batches.
+constexpr std::size_t kBatchesInFlight = 2;
 
 }  // namespace
 
@@ -20,7 +22,8 @@ void RedisConsumer::settle(Settlement settlement) {
 }
 
 void RedisConsumer::store_state(Token token, StoreResult result) {
-  if (settling_.contains(token.get()) || !setup_.results) return;  // its outcome is on the way already
+  const auto held = held_.find(token.get());
+  if ((held != held_.end() && held->second.settling) || !setup_.results) return;  // its outcome is on the way already
   Settlement settlement;
   settlement.token = token;
   settlement.results.push_back(std::move(result));
@@ -43,31 +46,40 @@ void RedisConsumer::queue_item(SettleKind kind, Settlement settlement) {
     log::error("A settlement holds results, but they are kept elsewhere");
     return later([this, entry = SettleBatch::Entry{token, kind}] { report(entry, SettleStatus::failed); });
   }
-  if (kind == SettleKind::settlement) settling_.insert(token.get());
+  if (kind == SettleKind::settlement) held->second.settling = true;
   if (!settlement.unknown_task.empty()) {
     if (unknown_.size() >= kMostUnknown) unknown_.clear();
     unknown_.insert(settlement.unknown_task);
   }
-  pending_.push_back({kind, lists_[held->second].name, std::move(settlement), {}});
+  SettleItem item{kind, lists_[held->second.list].name, std::move(settlement), {}};
+  if (!pending_.empty() || !item.settlement.sends.empty() || !add_to_batch(item)) pending_.push_back(std::move(item));
   pump_at_end_of_turn();
 }
 
+bool RedisConsumer::add_to_batch(SettleItem& item) {
+  if (!batch_) {
+    const int db = setup_.redis.db;
+    batch_.emplace(setup_.keys, setup_.incarnation, setup_.results.value_or(ResultStore{db, {}, {}}), db,
+                   next_batch_++);
+  }
+  if (!batch_->has_room_for(item)) return false;
+  batch_->add(std::move(item));
+  return true;
+}
+
+// Moves what waits into the next batch, as far as it has room and the items' ways are known.
+void RedisConsumer::fill_batch() {
+  while (!pending_.empty() && route(pending_.front()) && add_to_batch(pending_.front())) pending_.pop_front();
+}
+
 void RedisConsumer::send_settlements() {
-  while (!pending_.empty()) {
-    const std::uint64_t number = next_batch_;
-    SettleBatch batch(setup_.keys, setup_.incarnation, setup_.results.value_or(ResultStore{setup_.redis.db, {}, {}}),
-                      setup_.redis.db, number);
-    while (!pending_.empty()) {
-      if (!route(pending_.front())) break;
-      if (pending_.empty()) break;
-      if (!batch.has_room_for(pending_.front())) break;
-      batch.add(std::move(pending_.front()));
-      pending_.pop_front();
-    }
-    if (batch.entries().empty()) return;
-    ++next_batch_;
-    batch.seal(std::exchange(answered_, {}));
-    send_batch(outstanding_.emplace(number, std::move(batch)).first->second);
+  while (outstanding_.size() < kBatchesInFlight) {
+    fill_batch();
+    if (!batch_) return;
+    batch_->seal(std::exchange(answered_, {}));
+    const std::uint64_t number = batch_->number();
+    send_batch(outstanding_.emplace(number, std::move(*batch_)).first->second);
+    batch_.reset();
   }
 }
 
@@ -135,9 +147,16 @@ void RedisConsumer::ask_for_bindings(const std::string& exchange) {
                      });
 }
 
-void RedisConsumer::send_batch(const SettleBatch& batch) {
-  run(*commands_, batch.call(),
-      [this, number = batch.number()](Result<client::RedisReply> reply) { batch_answered(number, std::move(reply)); });
+void RedisConsumer::send_batch(const SettleBatch& batch, Send how) {
+  commands_->pipeline(batch.command(how), 1,
+                      [this, number = batch.number()](Result<std::vector<client::RedisReply>> replies) {
+                        if (!replies) return;  // sent again after the reconnect
+                        client::RedisReply& reply = replies->front();
+                        const auto found = outstanding_.find(number);
+                        if (found == outstanding_.end()) return;
+                        if (is_noscript(reply)) return send_batch(found->second, Send::whole);
+                        batch_answered(found, reply);
+                      });
 }
 
 // In their old order and under their old numbers: what ran already is not run again, only told again.
@@ -145,23 +164,21 @@ void RedisConsumer::resend_batches() {
   for (const auto& [number, batch] : outstanding_) send_batch(batch);
 }
 
-void RedisConsumer::batch_answered(std::uint64_t number, Result<client::RedisReply> reply) {
-  if (!reply) return;  // sent again after the reconnect
-  if (reply->is_error() && client::failure_of(*reply).code == Errc::server_busy) return;  // likewise
-  const auto found = outstanding_.find(number);
-  if (found == outstanding_.end()) return;
-  if (!reply->is_error() && reply->items.size() == 1) return lost();
-  const auto entries = found->second.entries();
+void RedisConsumer::batch_answered(Batches::iterator found, const client::RedisReply& reply) {
+  if (reply.is_error() && client::failure_of(reply).code == Errc::server_busy) return;  // sent again, too
+  if (!reply.is_error() && reply.items.size() == 1) return lost();
+  const SettleBatch batch = std::move(found->second);
+  const auto& entries = batch.entries();
   outstanding_.erase(found);
 
   std::string codes(entries.size(), '2');
-  if (reply->is_error()) {
-    log::error(fmt::format("{} refused to settle: {}", setup_.redis.display_url, reply->text));
-  } else if (reply->items.size() == 4 && reply->items[1].text.size() == entries.size()) {
-    codes = reply->items[1].text;
-    answered_.push_back(number);
-    wake_when_due(reply->items[2].integer);
-    for (const auto& error : reply->items[3].items) {
+  if (reply.is_error()) {
+    log::error(fmt::format("{} refused to settle: {}", setup_.redis.display_url, reply.text));
+  } else if (reply.items.size() == 4 && reply.items[1].text.size() == entries.size()) {
+    codes = reply.items[1].text;
+    answered_.push_back(batch.number());
+    wake_when_due(reply.items[2].integer);
+    for (const auto& error : reply.items[3].items) {
       log::error(fmt::format("A settlement failed, its message stays reserved: {}", error.text));
     }
   }
@@ -170,14 +187,19 @@ void RedisConsumer::batch_answered(std::uint64_t number, Result<client::RedisRep
                        : codes[i] == '0' ? SettleStatus::fenced
                                          : SettleStatus::failed);
   }
-  if (stopping_) pump_at_end_of_turn();
+  if (stopping_ || batch_) pump_at_end_of_turn();
 }
 
 void RedisConsumer::report_all_fenced() {
+  if (batch_) batch_->seal({});
+  const auto unsent = std::exchange(batch_, std::nullopt);
   const auto outstanding = std::exchange(outstanding_, {});
   const auto pending = std::exchange(pending_, {});
   for (const auto& [number, batch] : outstanding) {
     for (const auto& entry : batch.entries()) report(entry, SettleStatus::fenced);
+  }
+  if (unsent) {
+    for (const auto& entry : unsent->entries()) report(entry, SettleStatus::fenced);
   }
   for (const auto& item : pending) report({item.settlement.token, item.kind}, SettleStatus::fenced);
 }
@@ -189,8 +211,11 @@ void RedisConsumer::report(const SettleBatch::Entry& entry, SettleStatus status)
     case SettleKind::start:
       return events_->on_start_recorded(entry.token, status);
     case SettleKind::settlement:
-      settling_.erase(entry.token.get());
-      if (status != SettleStatus::failed) released(entry.token);
+      if (status != SettleStatus::failed) {
+        released(entry.token);
+      } else if (const auto held = held_.find(entry.token.get()); held != held_.end()) {
+        held->second.settling = false;
+      }
       return events_->on_settled(entry.token, status);
   }
 }

@@ -56,13 +56,23 @@ TEST(Bench, MeasuresEverythingOnAFile) {
   expect_all_figures(ended.out, false);
 }
 
+TEST(Bench, MeasuresTheMemoryEngineInOneProcess) {
+  const auto ended = bench({"--broker", "memory://", "--tasks", "10000", "--json"});
+  ASSERT_EQ(ended.code, 0) << ended.err;
+  const Value figures = from_json(ended.out);
+  for (const char* name : {"enqueue_bulk_per_s", "drain_per_s"}) {
+    ASSERT_NE(figures.find(name), nullptr) << ended.out;
+    EXPECT_GT(*figures.find(name)->if_real(), 0) << name;
+  }
+}
+
 TEST(Bench, SaysWhichOptionIsWrong) {
   const auto pool = bench({"--pool", "thread"});
   EXPECT_EQ(pool.code, 2);
   EXPECT_NE(pool.err.find("did you mean 'threads'?"), std::string::npos) << pool.err;
   EXPECT_EQ(bench({"--tasks", "none"}).code, 2);
   EXPECT_EQ(bench({"--no-such-option"}).code, 2);
-  EXPECT_EQ(bench({"--broker", "memory://"}).code, 2);
+  EXPECT_EQ(bench({"--broker", "memory://", "--pool", "prefork"}).code, 2);
 }
 
 TEST(Bench, SaysWhichServerCannotBeReachedWithoutItsPassword) {

@@ -40,7 +40,7 @@ TEST_P(PoolContract, ReturnsResults) {
 
 TEST_P(PoolContract, GivesTheTaskItsRequest) {
   const Outcome& outcome =
-      harness.outcome_of(harness.submit("request", {}, [](Request& request) { request.message.retries = 4; }));
+      harness.outcome_of(harness.submit("request", {}, [](Request& request) { request.message.edit().retries = 4; }));
   EXPECT_EQ(outcome.result_json, R"({"id": "id-1", "retries": 4, "hostname": "celery@test"})");
 }
 
@@ -66,14 +66,14 @@ TEST_P(PoolContract, FailsUnknownTasks) {
 
 TEST_P(PoolContract, TellsBodiesThatCannotBeRead) {
   const Outcome& outcome =
-      harness.outcome_of(harness.submit("noop", {}, [](Request& request) { request.message.body = "[1, {"; }));
+      harness.outcome_of(harness.submit("noop", {}, [](Request& request) { request.message.edit().body = "[1, {"; }));
   EXPECT_EQ(outcome.kind, Kind::malformed);
   EXPECT_FALSE(outcome.reason.empty());
 }
 
 TEST_P(PoolContract, RefusesContentTypesThatAreNotAccepted) {
   const Outcome& outcome = harness.outcome_of(harness.submit(
-      "noop", {}, [](Request& request) { request.message.content_type = "application/x-python-serialize"; }));
+      "noop", {}, [](Request& request) { request.message.edit().content_type = "application/x-python-serialize"; }));
   EXPECT_EQ(outcome.kind, Kind::malformed);
   EXPECT_EQ(outcome.reason, "refused-content-type");
 }
@@ -85,7 +85,8 @@ TEST_P(PoolContract, PassesCustomStatesOn) {
 }
 
 TEST_P(PoolContract, StoresNoStatesForIgnoredResults) {
-  const JobId job = harness.submit("progress", {}, [](Request& request) { request.message.ignore_result = true; });
+  const JobId job =
+      harness.submit("progress", {}, [](Request& request) { request.message.edit().ignore_result = true; });
   EXPECT_EQ(harness.outcome_of(job).kind, Kind::success);
   EXPECT_THAT(harness.states, IsEmpty());
 }

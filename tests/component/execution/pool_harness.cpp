@@ -43,11 +43,11 @@ void PoolHarness::start() {
 JobId PoolHarness::submit(std::string task, Array args, const std::function<void(Request&)>& change) {
   Request request;
   request.job = ++last_job;
-  request.message.id = "id-" + std::to_string(request.job);
-  request.message.task = std::move(task);
+  request.message.edit().id = "id-" + std::to_string(request.job);
+  request.message.edit().task = std::move(task);
   wire::Body body;
   body.args = std::move(args);
-  EXPECT_TRUE(wire::encode_body(request.message, body, {}));
+  EXPECT_TRUE(wire::encode_body(request.message.edit(), body, {}));
   if (change) change(request);
   pool->submit(std::move(request));
   return last_job;

@@ -19,15 +19,15 @@ Value nested(int depth) {
 Request sample_request() {
   Request request;
   request.job = 77;
-  request.message.task = "tasks.add";
-  request.message.id = "an id";
-  request.message.eta =
+  request.message.edit().task = "tasks.add";
+  request.message.edit().id = "an id";
+  request.message.edit().eta =
       wire::WireTime{"2024-01-02T03:04:05+00:00", Timestamp(std::chrono::microseconds(1704164645000000))};
-  request.message.group_index = -3;
-  request.message.timelimit.soft = 1.5;
-  request.message.ignore_result = true;
-  request.message.stamped_headers = Array{"a", "b"};
-  request.message.custom_headers = {
+  request.message.edit().group_index = -3;
+  request.message.edit().timelimit.soft = 1.5;
+  request.message.edit().ignore_result = true;
+  request.message.edit().stamped_headers = Array{"a", "b"};
+  request.message.edit().custom_headers = {
       {"x", Value({{"deep", Array{1, 2.5, nullptr, true, BigInt{"-123456789012345678901"}}}})},
       {"b", Bytes{std::string("\0\xff", 2)}},
       {"d", DateTime{"2024-01-02T03:04:05"}},
@@ -35,7 +35,7 @@ Request sample_request() {
       {"t", TimeOfDay{"03:04"}},
       {"n", Decimal{"1.50"}},
       {"u", Uuid{"0123456789abcdef0123456789abcdef"}}};
-  request.message.body = std::string("[[1], {}, {}]\0", 14);
+  request.message.edit().body = std::string("[[1], {}, {}]\0", 14);
   request.soft_time_limit = std::chrono::milliseconds(1500);
   request.alone = true;
   return request;
@@ -68,16 +68,16 @@ TEST(Frame, RequestsSurvive) {
   const Request expected = sample_request();
   EXPECT_EQ(read->sequence, 9u);
   EXPECT_EQ(read->request.job, expected.job);
-  EXPECT_EQ(read->request.message.task, expected.message.task);
-  EXPECT_EQ(read->request.message.eta->text, expected.message.eta->text);
-  EXPECT_EQ(read->request.message.eta->at, expected.message.eta->at);
-  EXPECT_EQ(read->request.message.group_index, expected.message.group_index);
-  EXPECT_EQ(read->request.message.timelimit.soft, expected.message.timelimit.soft);
-  EXPECT_EQ(read->request.message.timelimit.hard, std::nullopt);
-  EXPECT_EQ(read->request.message.ignore_result, true);
-  EXPECT_EQ(read->request.message.stamped_headers, expected.message.stamped_headers);
-  EXPECT_EQ(read->request.message.custom_headers, expected.message.custom_headers);
-  EXPECT_EQ(read->request.message.body, expected.message.body);
+  EXPECT_EQ(read->request.message->task, expected.message->task);
+  EXPECT_EQ(read->request.message->eta->text, expected.message->eta->text);
+  EXPECT_EQ(read->request.message->eta->at, expected.message->eta->at);
+  EXPECT_EQ(read->request.message->group_index, expected.message->group_index);
+  EXPECT_EQ(read->request.message->timelimit.soft, expected.message->timelimit.soft);
+  EXPECT_EQ(read->request.message->timelimit.hard, std::nullopt);
+  EXPECT_EQ(read->request.message->ignore_result, true);
+  EXPECT_EQ(read->request.message->stamped_headers, expected.message->stamped_headers);
+  EXPECT_EQ(read->request.message->custom_headers, expected.message->custom_headers);
+  EXPECT_EQ(read->request.message->body, expected.message->body);
   EXPECT_EQ(read->request.soft_time_limit, expected.soft_time_limit);
   EXPECT_TRUE(read->request.alone);
 }
@@ -113,7 +113,7 @@ TEST(Frame, OutcomesSurviveInPieces) {
 TEST(Frame, TooLargeOrTooDeepIsNotWritten) {
   std::string bytes = "before";
   Request large = sample_request();
-  large.message.body.assign(kMax, 'x');
+  large.message.edit().body.assign(kMax, 'x');
   EXPECT_FALSE(write_frame(bytes, 1, large, kMax));
   Outcome deep = sample_outcome();
   deep.retry.args = Array{nested(150)};

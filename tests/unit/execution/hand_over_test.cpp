@@ -88,19 +88,18 @@ TEST(WorkRing, EachItemIsTakenOnceUnderFire) {
   for (int i = 0; i < kItems; ++i) ASSERT_EQ(seen[static_cast<std::size_t>(i)], 1) << i;
 }
 
-TEST(Mailbox, KeepsEachWritersOrderAndWakesOnce) {
+TEST(Mailbox, KeepsEachWritersOrder) {
   Mailbox<std::pair<int, int>> box;
-  EXPECT_TRUE(box.put({0, 0}));
-  EXPECT_FALSE(box.put({0, 1}));
+  box.put({0, 0});
+  box.put({0, 1});
   EXPECT_EQ(box.take(), (std::vector<std::pair<int, int>>{{0, 0}, {0, 1}}));
-  EXPECT_TRUE(box.put({0, 0}));
-  (void)box.take();
+  EXPECT_TRUE(box.take().empty());
 
   constexpr int kItems = 50'000;
   std::vector<std::thread> writers;
   for (int writer = 0; writer < 3; ++writer)
     writers.emplace_back([&box, writer] {
-      for (int i = 0; i < kItems; ++i) (void)box.put({writer, i});
+      for (int i = 0; i < kItems; ++i) box.put({writer, i});
     });
   std::array<int, 3> next{};
   for (int taken = 0; taken < 3 * kItems;) {

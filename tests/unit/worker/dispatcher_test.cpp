@@ -97,8 +97,7 @@ TEST_F(DispatcherTest, TakesAMessageFromTheQueueToItsSettlement) {
   EXPECT_EQ(consumer.credits.back().first, 2U);  // two slots
   deliver(delivery(1));
   ASSERT_THAT(pool.submitted, SizeIs(1));
-  EXPECT_EQ(pool.submitted[0].message.id, "id-1");
-  EXPECT_FALSE(pool.submitted[0].envelope.empty());
+  EXPECT_EQ(pool.submitted[0].message->id, "id-1");
   EXPECT_EQ(consumer.credits.back().first, 1U);
   start_last();
   EXPECT_TRUE(consumer.settled.empty());  // late acknowledgement

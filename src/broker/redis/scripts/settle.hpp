@@ -2,22 +2,30 @@
 //
 // KEYS  1 incarnations  2 reserved:<id>  3 held-marks:<id>  4 settled:<id>  5 marks  6 mark-ages  7 dead  8 alarms
 //       then, in any order and each once: queue lists, schedules, result keys (these in the results' database)
+//       then the result keys of the plain settlements, in their order
 // ARGV  1 id  2 batch number  3 batch numbers whose replies have arrived, parted by spaces
 //       4 broker's database  5 results' database  6 result_expires in s (0: never)
-//       then for each settlement: token, kind, number of results, number of sends,
+//       7 number of plain settlements  8 index of their first result key
+//       then for each plain settlement (acknowledge, nothing to send, at most one result):
+//         token, state, meta      state "": no result, and no key
+//       then for each other settlement: token, kind, number of results, number of sends,
 //         results: (key index, state, meta) ...      sends: (key index, message) ...
 //         and by kind   a acknowledge, k keep (a state alone), s record a start: nothing
 //                       h head, t tail: list's key index, replacement or "", marks or ""
 //                       d schedule: schedule's key index, replacement, marks, due ("@ms" wall or "+ms"), unique prefix
 //                       x dead letter: queue, step, task id, task, reason, detail
 // Returns {0} when the incarnation is not registered, else {1, codes, soonest due in ms or -1, {error, ...}} with
-//       one code for each settlement: 1 settled, 0 fenced, 2 failed.
+//       one code for each settlement, the plain ones last: 1 settled, 0 fenced, 2 failed.
 //
-// Kill-safe: one step for the server. The first write of a settlement is HDEL of its token: whoever comes second
-// finds none and does nothing, and after it Redis lets the rest through even when its memory is full. Key types are
-// checked before. Should a write fail all the same, what the settlement pushed is taken back, the message returns
-// under its token, and `alarms` says so. A lost reply is asked for again with the same batch number: settled:<id>
-// remembers the codes of the batches that ran, so that a replay is told what happened, not "fenced".
+// Kill-safe: one step for the server. Whoever comes second finds no token and does nothing. Key types are checked
+// before anything is written. The first write is an HDEL, the fence, after which Redis lets the rest through even
+// when its memory is full. Should a write fail all the same, what the settlement pushed is taken back, the message
+// returns under its token (a plain one has never left it), and `alarms` says so. A lost reply is asked for again with
+// the same batch number: settled:<id> remembers the codes of the batches that ran, so that a replay is told what
+// happened, not "fenced".
+//
+// Lua hashes every byte of every string that it is handed, so the plain settlements, nearly all there are, are told
+// in few words, and their messages are not read.
 #pragma once
 
 #include <string_view>
@@ -63,7 +71,8 @@ local function check(n)
   end
   return err
 end
-local p = 7
+local plain_count, plain_key = tonumber(ARGV[7]), tonumber(ARGV[8])
+local p = 9 + 3 * plain_count
 while p <= #ARGV do
   local n = #tokens + 1
   tokens[n], kinds[n] = ARGV[p], ARGV[p + 1]
@@ -90,30 +99,60 @@ for n = 1, #tokens do
 end
 
 -- Which results may be written. A key of another type reads as nothing here, so those are asked for their type.
-local may_write = {}
-local function in_results(work)
-  if #wanted == 0 then return end
+local function in_results(keys, work)
+  if #keys == 0 then return end
   if result_db ~= broker_db then redis.call('SELECT', result_db) end
   local ok, err = pcall(work)
   if result_db ~= broker_db then redis.call('SELECT', broker_db) end
   if not ok then error(err) end
 end
-in_results(function()
-  local state = {}
-  for from = 1, #wanted, 1000 do
-    local keys = {unpack(wanted, from, math.min(from + 999, #wanted))}
-    local stored = redis.call('MGET', unpack(keys))
-    local missing = {}
-    for j, key in ipairs(keys) do
-      if stored[j] then state[key] = state_of(stored[j]) else missing[#missing + 1] = key end
-    end
-    if #missing > 0 and redis.call('EXISTS', unpack(missing)) > 0 then
-      for _, key in ipairs(missing) do
-        local type = redis.call('TYPE', key).ok
-        if type ~= 'none' then state[key] = {err = 'WRONGTYPE ' .. type .. ' where a result belongs'} end
-      end
+local function add_states(state, keys)
+  if redis.call('EXISTS', unpack(keys)) == 0 then return end
+  for j, meta in ipairs(redis.call('MGET', unpack(keys))) do
+    local key = keys[j]
+    if meta then
+      state[key] = state_of(meta)
+    else
+      local type = redis.call('TYPE', key).ok
+      if type ~= 'none' then state[key] = {err = 'WRONGTYPE ' .. type .. ' where a result belongs'} end
     end
   end
+end
+local function states_of(keys)
+  local state = {}
+  for from = 1, #keys, 1000 do add_states(state, {unpack(keys, from, math.min(from + 999, #keys))}) end
+  return state
+end
+local function store(key, meta)
+  local reply
+  if expires ~= '0' then
+    reply = redis.pcall('SETEX', key, expires, meta)
+  else
+    reply = redis.pcall('SET', key, meta)
+  end
+  if not reply.err then reply = redis.pcall('PUBLISH', key, meta) end
+  return type(reply) == 'table' and reply.err
+end
+-- A plain settlement's words are its token, its state and its meta, at ARGV[at(n)] and behind.
+local function at(n) return 6 + 3 * n end
+local here, plain_keys, named = {}, {}, {}
+for n = 1, plain_count do
+  local token, key = ARGV[at(n)], false
+  if ARGV[at(n) + 1] ~= '' then
+    key = KEYS[plain_key]
+    plain_key = plain_key + 1
+  end
+  if not named[token] and redis.call('HEXISTS', reserved, token) == 1 then
+    named[token] = true
+    here[#here + 1] = n
+    plain_keys[n] = key
+  end
+end
+local asked = {unpack(wanted)}
+for _, n in ipairs(here) do asked[#asked + 1] = plain_keys[n] or nil end
+local may_write, may_write_plain, plain_errors = {}, {}, {}
+in_results(asked, function()
+  local state = states_of(asked)
   for j, key in ipairs(wanted) do
     local n, r = wanted_at[j][1], wanted_at[j][2]
     if type(state[key]) == 'table' then
@@ -122,6 +161,15 @@ in_results(function()
     elseif codes[n] == '1' and may_replace(state[key], ARGV[r + 1]) then
       may_write[r] = true
       state[key] = ARGV[r + 1]
+    end
+  end
+  for _, n in ipairs(here) do
+    local key = plain_keys[n]
+    if key and type(state[key]) == 'table' then
+      plain_errors[n] = state[key].err
+    elseif key and may_replace(state[key], ARGV[at(n) + 1]) then
+      may_write_plain[n] = true
+      state[key] = ARGV[at(n) + 1]
     end
   end
 end)
@@ -185,68 +233,65 @@ local function write(n)
   end
   if text then redis.call('HDEL', held_marks, token) end
 end
-local function failed(n, err)
-  codes[n] = '2'
+local function alarm(token, err)
   if type(err) == 'table' then err = err.err end
   errors[#errors + 1] = tostring(err)
+  redis.pcall('LPUSH', alarms, token .. ' of ' .. id .. ': ' .. tostring(err))
+  redis.pcall('LTRIM', alarms, 0, 99)
+end
+local function failed(n, err)
+  codes[n] = '2'
   local steps = undo[n] or {}
   for j = #steps, 1, -1 do redis.pcall(unpack(steps[j])) end
   if fenced[n] then redis.call('HSET', reserved, tokens[n], bytes[n]) end
-  redis.pcall('LPUSH', alarms, tokens[n] .. ' of ' .. id .. ': ' .. tostring(err))
-  redis.pcall('LTRIM', alarms, 0, 99)
+  alarm(tokens[n], err)
 end
-local plain, plain_tokens = {}, {}
 for n = 1, #tokens do
   if codes[n] == '1' then
-    if kinds[n] == 'a' and send_at[n] == kind_at[n] and not suspects then
-      plain[#plain + 1] = n
-    else
-      local ok, err = pcall(write, n)
-      if not ok then failed(n, err) end
-    end
-  end
-end
--- Acknowledged, and nothing to send: one fence for all of them. Their HMGET was in this very step, so they are there,
--- unless this batch names one twice.
-for _, n in ipairs(plain) do
-  local token = tokens[n]
-  if settled_here[token] then
-    codes[n] = '0'
-  else
-    settled_here[token] = true
-    fenced[n] = true
-    plain_tokens[#plain_tokens + 1] = token
-  end
-end
-if #plain_tokens > 0 then
-  local reply = redis.pcall('HDEL', reserved, unpack(plain_tokens))
-  if type(reply) == 'table' and reply.err then
-    for _, n in ipairs(plain) do
-      if fenced[n] then
-        fenced[n] = nil
-        failed(n, reply.err)
-      end
-    end
+    local ok, err = pcall(write, n)
+    if not ok then failed(n, err) end
   end
 end
 local unstored = {}
-in_results(function()
+in_results(wanted, function()
   for j, key in ipairs(wanted) do
     local n, r = wanted_at[j][1], wanted_at[j][2]
-    if may_write[r] and codes[n] == '1' and not unstored[n] then
-      local meta = ARGV[r + 2]
-      local reply
-      if expires ~= '0' then
-        reply = redis.pcall('SETEX', key, expires, meta)
-      else
-        reply = redis.pcall('SET', key, meta)
-      end
-      if not reply.err then reply = redis.pcall('PUBLISH', key, meta) end
-      if type(reply) == 'table' and reply.err then unstored[n] = reply.err end
-    end
+    if may_write[r] and codes[n] == '1' and not unstored[n] then unstored[n] = store(key, ARGV[r + 2]) or nil end
   end
 end)
 for n, err in pairs(unstored) do failed(n, err) end
+
+-- The plain ones' messages leave all at once, behind their results: one that cannot be stored has never left. The
+-- HDEL of nothing shows that the last write will not be refused, and opens a full memory for what follows it.
+local function settle_plain()
+  local first = #codes
+  for n = 1, plain_count do codes[first + n] = '0' end
+  local probe = redis.pcall('HDEL', reserved, '')
+  local refused = type(probe) == 'table' and probe.err
+  for _, n in ipairs(here) do plain_errors[n] = plain_errors[n] or refused or nil end
+  in_results(asked, function()
+    for _, n in ipairs(here) do
+      if may_write_plain[n] and not plain_errors[n] and not settled_here[ARGV[at(n)]] then
+        plain_errors[n] = store(plain_keys[n], ARGV[at(n) + 2]) or nil
+      end
+    end
+  end)
+  local gone = {}
+  for _, n in ipairs(here) do
+    local token = ARGV[at(n)]
+    if plain_errors[n] then
+      codes[first + n] = '2'
+      alarm(token, plain_errors[n])
+    elseif not settled_here[token] then
+      codes[first + n] = '1'
+      gone[#gone + 1] = token
+    end
+  end
+  if #gone == 0 then return end
+  redis.call('HDEL', reserved, unpack(gone))
+  if suspects then redis.call('HDEL', held_marks, unpack(gone)) end
+end
+if plain_count > 0 then settle_plain() end
 
 local text = table.concat(codes)
 for number in string.gmatch(ARGV[3], '%d+') do redis.call('HDEL', settled, number) end
