@@ -37,8 +37,10 @@ std::string setting_of(std::string_view variable) {
   return nearest(name, names) ? name : std::string();
 }
 
-// Read elsewhere, for the tests.
-constexpr std::string_view kKillPoint = "LOVAGE_KILL_POINT";
+// Read elsewhere, by the tests and for them.
+bool is_for_tests(std::string_view variable) {
+  return variable == "LOVAGE_KILL_POINT" || variable.starts_with("LOVAGE_TEST_");
+}
 
 // Once a process and variable: an app reads the environment at its start, a program may have several apps.
 void warn_of_unknown(const std::string& variable) {
@@ -107,9 +109,10 @@ void apply_environment(Config& config, std::span<const std::string> environment)
       const auto equals = entry.find('=');
       if (equals == std::string::npos || entry.starts_with("LOVAGE_") != own) continue;
       const auto variable = entry.substr(0, equals);
+      if (is_for_tests(variable)) continue;
       const auto name = setting_of(variable);
       if (name.empty()) {
-        if (own && variable != kKillPoint) warn_of_unknown(variable);
+        if (own) warn_of_unknown(variable);
         continue;
       }
       try {

@@ -45,10 +45,9 @@ bool term_is_quit() {
   return remap != nullptr && std::string_view(remap) == "SIGQUIT";
 }
 
-// Celery writes these to stdout, beside the log.
+// Celery writes these to stderr, beside the log.
 void say(const std::string& text) {
-  std::fputs((text + "\n").c_str(), stdout);
-  std::fflush(stdout);
+  std::fputs((text + "\n").c_str(), stderr);
 }
 
 std::unique_ptr<execution::Pool> pool_for(app::Core& app, net::Loop& loop, const Facts& facts, std::size_t concurrency,

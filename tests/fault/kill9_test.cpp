@@ -28,9 +28,9 @@ using namespace std::chrono_literals;
 constexpr int kWorkers = 3;
 constexpr const char* kLinkQueue = "fault_links";
 
-// How long the killing goes on: LOVAGE_KILL_SECONDS, a minute by default.
+// How long the killing goes on: LOVAGE_TEST_KILL_SECONDS, a minute by default.
 std::chrono::seconds killing_time() {
-  const char* given = std::getenv("LOVAGE_KILL_SECONDS");
+  const char* given = std::getenv("LOVAGE_TEST_KILL_SECONDS");
   return std::chrono::seconds(given != nullptr ? std::atoi(given) : 60);
 }
 

@@ -11,7 +11,7 @@ namespace {
 namespace fs = std::filesystem;
 
 fs::path collection() {
-  const char* named = std::getenv("LOVAGE_GOLDEN_DIR");
+  const char* named = std::getenv("LOVAGE_TEST_GOLDEN_DIR");
   return named != nullptr ? fs::path(named) : fs::path(LOVAGE_TEST_SOURCE_DIR) / ".." / ".." / "shared" / "golden";
 }
 

@@ -1,4 +1,4 @@
-// The captured samples: the project's own few, or a whole collection named by LOVAGE_GOLDEN_DIR.
+// The captured samples: the project's own few, or a whole collection named by LOVAGE_TEST_GOLDEN_DIR.
 #pragma once
 
 #include <filesystem>
@@ -16,7 +16,7 @@ struct Sample {
 
 // Every sample whose file name begins with the prefix, in the project's own folder and in the collection.
 std::vector<Sample> samples(const std::string& prefix);
-// True when LOVAGE_GOLDEN_DIR (or ../shared/golden beside the project) is there.
+// True when LOVAGE_TEST_GOLDEN_DIR (or ../shared/golden beside the project) is there.
 bool has_collection();
 
 }  // namespace lovage::tests

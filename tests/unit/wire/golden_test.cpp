@@ -302,7 +302,7 @@ TEST(Golden, CraftedMessages) {
 }
 
 TEST(Golden, WholeCollectionWasThere) {
-  if (!tests::has_collection()) GTEST_SKIP() << "only tests/golden was walked: LOVAGE_GOLDEN_DIR names no folder";
+  if (!tests::has_collection()) GTEST_SKIP() << "only tests/golden was walked: LOVAGE_TEST_GOLDEN_DIR names no folder";
   EXPECT_GE(samples("task_").size(), 100U);
 }
 
