@@ -21,38 +21,44 @@ Startup::~Startup() {
 }
 
 void Startup::run() {
-  done_(reach_all() ? std::optional(ready_) : std::nullopt);
+  done_(reach_all());
 }
 
-bool Startup::reach_all() {
+Result<Startup::Ready> Startup::reach_all() {
+  Ready ready;
   const std::string url = plan_.broker.display_url();
-  if (!reach(url, [this] { return check_broker(); })) return false;
-  if (!reach(url, [this] { return prepare_queues(); })) return false;
-  if (plan_.backend == nullptr) return true;
-  const std::string results = plan_.backend->display_url();
-  if (!reach(results, [this] { return plan_.backend->check(Deadline::after(plan_.timeout)); })) return false;
-  return reach(results, [this]() -> Result<void> {
-    auto same = same_engine();
-    if (!same) return tl::unexpected(same.error());
-    ready_.one_engine = *same;
-    return {};
-  });
+  auto reached = reach(url, [this] { return check_broker(); });
+  if (reached) reached = reach(url, [this] { return prepare_queues(); });
+  if (reached && plan_.backend != nullptr) {
+    const std::string results = plan_.backend->display_url();
+    reached = reach(results, [this] { return plan_.backend->check(Deadline::after(plan_.timeout)); });
+    if (reached) {
+      reached = reach(results, [&]() -> Result<void> {
+        auto same = same_engine();
+        if (!same) return tl::unexpected(same.error());
+        ready.one_engine = *same;
+        return {};
+      });
+    }
+  }
+  if (!reached) return tl::unexpected(reached.error());
+  return ready;
 }
 
-bool Startup::reach(const std::string& url, const std::function<Result<void>()>& attempt) {
+Result<void> Startup::reach(const std::string& url, const std::function<Result<void>()>& attempt) {
   for (int tries = 1;; ++tries) {
     const auto outcome = attempt();
-    if (outcome) return true;
+    if (outcome) return outcome;
     const std::string what = fmt::format("consumer: Cannot connect to {}: {}.", url, outcome.error().message);
     const bool last = plan_.max_retries > 0 && tries > plan_.max_retries;
     if (!plan_.retry || last || !is_retryable(outcome.error().code)) {
       log::critical(what);
-      return false;
+      return outcome;
     }
     const std::chrono::seconds delay(std::min(2 * tries, 32));
     const std::string of = plan_.max_retries > 0 ? fmt::format("/{}", plan_.max_retries) : std::string();
     log::error(fmt::format("{} Trying again in {}.00 seconds... ({}{})", what, delay.count(), tries, of));
-    if (!pause(delay)) return false;
+    if (!pause(delay)) return outcome;
   }
 }
 

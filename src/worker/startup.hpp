@@ -6,12 +6,12 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "backend/backend.hpp"
+#include "base/result.hpp"
 #include "base/unique_function.hpp"
 #include "broker/broker.hpp"
 
@@ -31,8 +31,8 @@ class Startup {
   struct Ready {
     bool one_engine = true;  // broker and backend can settle in one step
   };
-  // On the startup thread, once: Ready, or nothing when it was given up (and logged).
-  using Done = UniqueFunction<void(std::optional<Ready>)>;
+  // On the startup thread, once: Ready, or why it was given up (which is in the log already).
+  using Done = UniqueFunction<void(Result<Ready>)>;
 
   Startup(Plan plan, Done done);
   ~Startup();  // gives up after the call at hand
@@ -41,8 +41,8 @@ class Startup {
 
  private:
   void run();
-  bool reach_all();
-  bool reach(const std::string& url, const std::function<Result<void>()>& attempt);
+  Result<Ready> reach_all();
+  Result<void> reach(const std::string& url, const std::function<Result<void>()>& attempt);
   bool pause(std::chrono::seconds length);  // false: stopped meanwhile
   Result<void> check_broker();
   Result<void> prepare_queues();
@@ -50,7 +50,6 @@ class Startup {
 
   const Plan plan_;
   Done done_;
-  Ready ready_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;  // guarded by mutex_

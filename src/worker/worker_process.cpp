@@ -45,6 +45,12 @@ bool term_is_quit() {
   return remap != nullptr && std::string_view(remap) == "SIGQUIT";
 }
 
+// As the other commands say it: EX_UNAVAILABLE for a server that is away, 2 for what cannot work.
+int exit_code_of(Errc code) {
+  if (code == Errc::misconfigured) return 2;
+  return is_retryable(code) ? 69 : 1;
+}
+
 // Celery writes these to stderr, beside the log.
 void say(const std::string& text) {
   std::fputs((text + "\n").c_str(), stderr);
@@ -103,7 +109,7 @@ int WorkerProcess::run() {
                       .max_retries = config.broker_connection_max_retries,
                       .retry = config.broker_connection_retry_on_startup,
                       .timeout = config.broker_connection_timeout},
-        [this](std::optional<Startup::Ready> ready) { loop_.post([this, ready] { on_started_up(ready); }); });
+        [this](Result<Startup::Ready> ready) { loop_.post([this, ready] { on_started_up(ready); }); });
     pool_->start(dispatcher_, [this] {
       pool_ready_ = true;
       begin_if_ready();
@@ -140,10 +146,10 @@ void WorkerProcess::watch_signals() {
   });
 }
 
-void WorkerProcess::on_started_up(std::optional<Startup::Ready> ready) {
+void WorkerProcess::on_started_up(const Result<Startup::Ready>& ready) {
   if (shutdown_.stopping()) return;
   if (!ready) {
-    failed_start_ = 1;
+    failed_start_ = exit_code_of(ready.error().code);
     shutdown_.on_broken();
     return drain();
   }

@@ -43,7 +43,7 @@ class WorkerProcess final : private DispatcherOwner {
 
   void print_banner() const;
   void watch_signals();
-  void on_started_up(std::optional<Startup::Ready> ready);
+  void on_started_up(const Result<Startup::Ready>& ready);
   void begin_if_ready();
   void start_incarnation();
   void replace_incarnation(std::uint64_t lost);

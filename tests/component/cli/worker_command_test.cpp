@@ -8,6 +8,7 @@
 #include <lovage/value.hpp>
 
 #include "support/program.hpp"
+#include "support/redis_server.hpp"
 #include "support/temp_dir.hpp"
 
 namespace lovage::test {
@@ -15,6 +16,7 @@ namespace {
 
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class WorkerCommand : public testing::TestWithParam<std::string> {
  protected:
@@ -93,6 +95,14 @@ TEST_P(OneWorker, LeavesUnknownTasksToTheDeadLettersWhereTheyCanBeLookedAt) {
   EXPECT_EQ(run({"dlq", "retry", "stray"}).out, "Sent 1 message again.\n");
   EXPECT_EQ(run({"dlq", "list"}).out, "No dead letters.\n");
   EXPECT_EQ(run({"purge", "-f"}).out, "Purged 1 message from 1 known task queue.\n");
+}
+
+TEST_P(OneWorker, GivesUpWithExitCode69WhereItsBrokerIsAwayAndItMayNotTryAgain) {
+  const std::string broker = "redis://:hunter2@127.0.0.1:" + std::to_string(free_port()) + "/0";
+  const Ended ended = run({"worker", "-A", GetParam(), "-b", broker, "--", "broker_connection_retry_on_startup=false"});
+  EXPECT_EQ(ended.code, 69);
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("consumer: Cannot connect to redis://:**@127.0.0.1"), HasSubstr("refused"),
+                               Not(HasSubstr("hunter2"))));
 }
 
 TEST_P(OneWorker, ThatCannotReadItsArgumentsStartsNothing) {

@@ -248,11 +248,11 @@ TEST(Worker, SettlesInOrderWithTwoEngines) {
   EXPECT_EQ(shop.stop(), 0);
 }
 
-TEST(Worker, ExitsWithOneWhenItCannotStart) {
+TEST(Worker, ExitsWithTwoWhereItsPathCannotWork) {
   Shop shop("sqlite");
   shop.config.broker_url = "sqlite:////nonexistent/folder/shop.db";
   shop.start();
-  EXPECT_EQ(shop.exit_code.get(), 1);
+  EXPECT_EQ(shop.exit_code.get(), 2);
   shop.worker.reset();
 }
 
