@@ -100,6 +100,8 @@ def outcomes(command, environment, folder, worker_log):
 
 
 def version_of(python):
+    if not os.path.exists(python):
+        return None
     program = "import celery, kombu; print(celery.__version__, kombu.__version__)"
     answer = subprocess.run([python, "-c", program], capture_output=True, text=True, check=False)
     return answer.stdout.split() if answer.returncode == 0 else None
@@ -213,7 +215,10 @@ def main():
         if not versions:
             print("no Python with Celery: install Debian's python3-celery and python3-redis")
             return 2
-        matrix.write(arguments.output, versions)
+        if len(versions) == len(arguments.python):
+            matrix.write(arguments.output, versions)
+        else:
+            print(f"{arguments.output} is left as it is: it has columns that this run has not")
     failures = matrix.failures()
     for title, name, detail in failures:
         print(f"FAILED {title}: {name}: {detail}")

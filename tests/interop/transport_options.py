@@ -46,7 +46,7 @@ def lines(path):
 class Scene:
     def __init__(self, app, python, folder, port, options):
         self.app, self.python, self.folder = app, python, folder
-        self.store = redis.Redis(port=port, db=0)
+        self.store = redis.Redis(host="127.0.0.1", port=port, db=0)
         self.environment = dict(os.environ)
         self.environment.pop("PYTHONPATH", None)
         self.environment.update(
