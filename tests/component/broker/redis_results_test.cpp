@@ -31,9 +31,9 @@ class RedisResults : public RedisRig {
     return std::make_shared<broker::redis::RedisBroker>(std::move(options));
   }
   // How a worker with this broker and the rig's own backend starts.
-  std::optional<worker::Startup::Ready> start(broker::Broker& broker) {
+  Result<worker::Startup::Ready> start(broker::Broker& broker) {
     const auto backend = direct.backend();
-    std::promise<std::optional<worker::Startup::Ready>> ready;
+    std::promise<Result<worker::Startup::Ready>> ready;
     worker::Startup startup({.broker = broker,
                              .backend = backend.get(),
                              .queues = {contract::queue_named("q")},
@@ -41,7 +41,7 @@ class RedisResults : public RedisRig {
                              .max_retries = 1,
                              .retry = false,
                              .timeout = contract::kPatience},
-                            [&](std::optional<worker::Startup::Ready> how) { ready.set_value(how); });
+                            [&](Result<worker::Startup::Ready> how) { ready.set_value(how); });
     return ready.get_future().get();
   }
 };
