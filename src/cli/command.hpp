@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-#include "cli/exit_code.hpp"
+#include "base/exit_code.hpp"
 
 namespace CLI {
 class App;

@@ -6,7 +6,7 @@
 #include <lovage/error.hpp>
 #include <lovage/states.hpp>
 
-#include "cli/exit_code.hpp"
+#include "base/exit_code.hpp"
 #include "cli/print.hpp"
 #include "cli/session.hpp"
 

@@ -12,6 +12,7 @@
 
 #include <lovage/error.hpp>
 
+#include "base/exit_code.hpp"
 #include "base/logging.hpp"
 #include "base/notify.hpp"
 #include "execution/make_pool.hpp"
@@ -45,10 +46,9 @@ bool term_is_quit() {
   return remap != nullptr && std::string_view(remap) == "SIGQUIT";
 }
 
-// As the other commands say it: EX_UNAVAILABLE for a server that is away, 2 for what cannot work.
 int exit_code_of(Errc code) {
-  if (code == Errc::misconfigured) return 2;
-  return is_retryable(code) ? 69 : 1;
+  if (code == Errc::misconfigured) return kUsage;
+  return is_retryable(code) ? kUnavailable : kFailure;
 }
 
 // Celery writes these to stderr, beside the log.
