@@ -39,15 +39,20 @@ function(lovage_library name)
     get_property(link GLOBAL PROPERTY lovage_layer_${layer}_link)
     list(APPEND links ${link})
   endforeach()
+  # What is headers alone has been compiled into the layers.
+  list(REMOVE_ITEM links Boost::headers CLI11::CLI11)
   list(REMOVE_DUPLICATES links)
+  set_property(GLOBAL PROPERTY lovage_library_${name}_links ${links})
   add_library(lovage_${name} ${objects})
   add_library(lovage::${name} ALIAS lovage_${name})
+  # Before 1.0, a minor version may change what is public.
+  set(soversion ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
   set_target_properties(lovage_${name} PROPERTIES
-    EXPORT_NAME ${name} VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINKER_LANGUAGE CXX)
+    EXPORT_NAME ${name} VERSION ${PROJECT_VERSION} SOVERSION ${soversion} LINKER_LANGUAGE CXX)
   target_compile_features(lovage_${name} PUBLIC cxx_std_20)
   target_include_directories(lovage_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                                    $<INSTALL_INTERFACE:include>)
-  target_link_libraries(lovage_${name} PRIVATE ${links} lovage_options_link)
+  target_link_libraries(lovage_${name} PRIVATE ${links} $<BUILD_INTERFACE:lovage_options_link>)
 endfunction()
 
 # The sanitizer flags alone, for linking libraries.
@@ -65,7 +70,7 @@ if(LOVAGE_SANITIZE)
   set(LOVAGE_TEST_SLOWNESS 4)
 endif()
 
-# lovage_add_test(NAME LABEL unit|component|interop|fault TIMEOUT seconds COMMAND ...): a CTest test that runs our code.
+# lovage_add_test(NAME LABEL unit|component|interop|fault|packaging TIMEOUT seconds COMMAND ...): a CTest test that runs our code.
 function(lovage_add_test name)
   cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "COMMAND" ${ARGN})
   if(NOT arg_TIMEOUT)
