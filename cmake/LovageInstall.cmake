@@ -17,6 +17,30 @@ install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/lovage DESTINATION ${CMAKE_INSTA
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE ${PROJECT_SOURCE_DIR}/README.md ${PROJECT_SOURCE_DIR}/CHANGELOG.md
         DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT runtime)
 
+# What the program says about itself: completions and the manual page, from the table that --help is printed from.
+set(documents ${PROJECT_BINARY_DIR}/documents)
+# Where zsh looks: Debian's own packages put theirs into a folder of their own.
+set(zsh_folder ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+if(CMAKE_INSTALL_PREFIX STREQUAL "/usr" AND EXISTS /etc/debian_version)
+  set(zsh_folder ${CMAKE_INSTALL_DATADIR}/zsh/vendor-completions)
+endif()
+# lovage_document(FILE FOLDER ARGUMENT...)
+function(lovage_document file folder)
+  add_custom_command(OUTPUT ${documents}/${file}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${documents}
+    COMMAND ${CMAKE_COMMAND} -E env --unset=APP --unset=CELERY_APP --unset=CELERY_WORKDIR
+            $<TARGET_FILE:lovage> ${ARGN} > ${documents}/${file}
+    DEPENDS lovage VERBATIM)
+  set_property(GLOBAL APPEND PROPERTY lovage_documents ${documents}/${file})
+  install(FILES ${documents}/${file} DESTINATION ${folder} COMPONENT runtime)
+endfunction()
+lovage_document(lovage ${CMAKE_INSTALL_DATADIR}/bash-completion/completions completion bash)
+lovage_document(_lovage ${zsh_folder} completion zsh)
+lovage_document(lovage.fish ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d completion fish)
+lovage_document(lovage.1 ${CMAKE_INSTALL_MANDIR}/man1 man)
+get_property(lovage_documents GLOBAL PROPERTY lovage_documents)
+add_custom_target(lovage_documents ALL DEPENDS ${lovage_documents})
+
 # Outside the system's own folders the program finds its libraries beside itself, wherever the tree is moved.
 if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr" AND NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
   file(RELATIVE_PATH libraries_from_bin /prefix/${CMAKE_INSTALL_BINDIR} /prefix/${CMAKE_INSTALL_LIBDIR})

@@ -116,7 +116,7 @@ Run declare_call(CLI::App& parser) {
   add("--eta", options->eta, "Not before this time: ISO 8601, UTC where it has no offset", "TIME");
   add("--countdown", options->countdown, "Not before so many seconds from now", "SECONDS");
   add("--expires", options->expires, "Not after so many seconds from now, or that time", "SECONDS|TIME");
-  add("--serializer", options->serializer, "json (default) or msgpack", "NAME");
+  add("--serializer", options->serializer, "json (default) or msgpack", "SERIALIZER");
   add("--queue", options->queue, "The queue; default: as the settings route it", "NAME");
   add("--exchange", options->exchange, "An exchange instead, with --routing-key", "NAME");
   add("--routing-key", options->routing_key, "The key for the exchange", "KEY");

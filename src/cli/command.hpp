@@ -23,6 +23,7 @@ struct Command {
   std::string_view summary;
   // Adds the command's options and arguments to its parser, and returns what runs it afterwards.
   Run (*declare)(CLI::App& parser);
+  bool hidden = false;  // not in the help text
 };
 
 // In the order of the help text.
@@ -36,5 +37,7 @@ Run declare_list(CLI::App& parser);
 Run declare_status(CLI::App& parser);
 Run declare_report(CLI::App& parser);
 Run declare_dlq(CLI::App& parser);
+Run declare_completion(CLI::App& parser);
+Run declare_man(CLI::App& parser);
 
 }  // namespace lovage::cli

@@ -155,6 +155,7 @@ Run declare_dlq(CLI::App& parser) {
   };
   declare("list", "List dead letters, oldest first", list)
       ->add_option("-n,--limit", options->limit, "At most so many")
+      ->type_name("N")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   declare("show", "Print one dead letter with its message", show)

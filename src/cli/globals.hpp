@@ -6,6 +6,9 @@
 
 namespace lovage::cli {
 
+// Their heading in the help text.
+inline constexpr const char* kGlobalOptions = "Global options (before or after the command)";
+
 struct Globals {
   std::string app;             // -A
   std::string broker;          // -b

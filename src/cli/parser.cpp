@@ -16,29 +16,8 @@ namespace {
 
 constexpr const char* kVersion = LOVAGE_VERSION " (lovage)";
 
-// Environment variables of the global options, the first that is set wins. CELERY_BROKER_URL and
-// CELERY_RESULT_BACKEND are settings, which the app reads itself: they must not override what only programs without
-// this command line would see.
-struct EnvironmentNames {
-  const char* option;
-  std::vector<const char*> names;
-};
-
-const std::vector<EnvironmentNames>& global_environment() {
-  static const std::vector<EnvironmentNames> kNames{
-      {"--app", {"APP", "CELERY_APP"}},
-      {"--broker", {"BROKER_URL", "CELERY_BROKER"}},
-      {"--result-backend", {"RESULT_BACKEND"}},
-      {"--config", {"CELERY_CONFIG"}},
-      {"--workdir", {"CELERY_WORKDIR"}},
-      {"--no-color", {"CELERY_NO_COLOR"}},
-      {"--quiet", {"CELERY_QUIET"}},
-  };
-  return kNames;
-}
-
 void declare_globals(CLI::App& root, Globals& globals) {
-  const std::string group = "Global options (before or after the command)";
+  const std::string group = kGlobalOptions;
   root.add_option("-A,--app", globals.app, "The app: a shared library (./libshop.so) or a program (./shop)")
       ->group(group)
       ->type_name("APP");
@@ -192,6 +171,19 @@ std::string describe(const CLI::ParseError& error) {
 
 }  // namespace
 
+const std::vector<EnvironmentNames>& global_environment() {
+  static const std::vector<EnvironmentNames> kNames{
+      {"--app", {"APP", "CELERY_APP"}},
+      {"--broker", {"BROKER_URL", "CELERY_BROKER"}},
+      {"--result-backend", {"RESULT_BACKEND"}},
+      {"--config", {"CELERY_CONFIG"}},
+      {"--workdir", {"CELERY_WORKDIR"}},
+      {"--no-color", {"CELERY_NO_COLOR"}},
+      {"--quiet", {"CELERY_QUIET"}},
+  };
+  return kNames;
+}
+
 std::variant<Text, Parsed> parse(const std::string& program, std::vector<std::string> arguments,
                                  bool app_from_environment) {
   Parsed out{};
@@ -206,6 +198,7 @@ std::variant<Text, Parsed> parse(const std::string& program, std::vector<std::st
   for (const auto& command : commands()) {
     CLI::App* const parser = root->add_subcommand(std::string(command.name), std::string(command.summary));
     parser->fallthrough();
+    if (command.hidden) parser->group("");
     runs[std::string(command.name)] = command.declare(*parser);
   }
   try {

@@ -23,6 +23,15 @@ struct Parsed {
   std::shared_ptr<CLI::App> parser;  // holds what `run` refers to
 };
 
+// Environment variables of the global options, the first that is set wins. CELERY_BROKER_URL and
+// CELERY_RESULT_BACKEND are settings, which the app reads itself: they must not override what only programs without
+// this command line would see.
+struct EnvironmentNames {
+  const char* option;
+  std::vector<const char*> names;
+};
+const std::vector<EnvironmentNames>& global_environment();
+
 // Throws ConfigError, with the nearest known name for what is unknown. `program` is for the usage lines. A program that
 // is an app itself does not take one from the environment (`app_from_environment` false).
 std::variant<Text, Parsed> parse(const std::string& program, std::vector<std::string> arguments,

@@ -10,6 +10,7 @@
 #include "app/settings.hpp"
 #include "base/logging.hpp"
 #include "base/suggest.hpp"
+#include "cli/choices.hpp"
 #include "cli/command.hpp"
 #include "cli/pid_file.hpp"
 #include "cli/print.hpp"
@@ -58,28 +59,28 @@ std::optional<std::string> pool_name(const std::optional<std::string>& name) {
     if (*name == green)
       throw ConfigError("-P/--pool: there is no '" + *name + "' pool; 'threads' is for tasks that wait");
   }
-  static constexpr std::array<std::string_view, 4> kPools{"prefork", "processes", "threads", "solo"};
-  if (std::find(kPools.begin(), kPools.end(), *name) == kPools.end()) {
-    throw ConfigError("-P/--pool: unknown pool '" + *name + "'" + did_you_mean(*name, kPools) +
+  const auto pools = choices_of("POOL");
+  if (std::ranges::find(pools, *name) == pools.end()) {
+    throw ConfigError("-P/--pool: unknown pool '" + *name + "'" + did_you_mean(*name, pools) +
                       "; there are prefork, threads and solo");
   }
   return name;
 }
 
-template <std::size_t N>
-void check_choice(std::string_view option, const std::string& word, const std::array<std::string_view, N>& known) {
-  if (std::find(known.begin(), known.end(), word) != known.end()) return;
+void check_choice(std::string_view option, const std::string& word, std::string_view type) {
+  const auto known = choices_of(type);
+  if (std::ranges::find(known, word) != known.end()) return;
   throw ConfigError(fmt::format("{}: unknown value '{}'{}; it is one of {}", option, word, did_you_mean(word, known),
                                 fmt::join(known, ", ")));
 }
 
 log::Level loglevel(const std::string& name) {
-  static constexpr std::array<std::string_view, 6> kLevels{"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "FATAL"};
+  const auto levels = choices_of("LEVEL");
   if (const auto level = log::level_from_name(name)) return *level;
   std::string upper = name;
   std::transform(upper.begin(), upper.end(), upper.begin(), [](unsigned char c) { return std::toupper(c); });
   throw ConfigError(fmt::format("-l/--loglevel: unknown level '{}'{}; it is one of {}", name,
-                                did_you_mean(upper, kLevels), fmt::join(kLevels, ", ")));
+                                did_you_mean(upper, levels), fmt::join(levels, ", ")));
 }
 
 void apply_options(Session& session, const Options& options) {
@@ -140,8 +141,8 @@ std::string expand_file_name(std::string_view pattern, const std::string& node) 
 
 int run_worker(Session& session, const Options& options) {
   const auto level = loglevel(options.loglevel);
-  check_choice("-O/--optimization", options.optimization, std::array<std::string_view, 2>{"default", "fair"});
-  check_choice("--logformat", options.logformat, std::array<std::string_view, 2>{"text", "json"});
+  check_choice("-O/--optimization", options.optimization, "PROFILE");
+  check_choice("--logformat", options.logformat, "FORMAT");
   apply_options(session, options);
   if (session.globals().fork_server) return execution::run_fork_server(session.core().registry());
 

@@ -85,7 +85,10 @@ def install(build, root):
     files = {path.relative_to(prefix).as_posix() for path in prefix.rglob("*") if not path.is_dir()}
     headers = {f"include/lovage/{path.name}" for path in (HERE.parents[1] / "include/lovage").iterdir()}
     check({name for name in files if name.startswith("include/")} == headers, "not exactly the public headers")
-    check("bin/lovage" in files, "no bin/lovage")
+    for name in ("bin/lovage", "share/man/man1/lovage.1", "share/bash-completion/completions/lovage",
+                 "share/zsh/site-functions/_lovage", "share/fish/vendor_completions.d/lovage.fish"):
+        check(name in files, f"no {name}")
+        check((prefix / name).stat().st_size > 0, f"{name} is empty")
     odd = [name for name in files if not name.startswith(("bin/lovage", "include/", "lib", "share/"))]
     check(not odd, f"installed in unusual places: {odd}")
     private = [name for name in files if re.search(r"gtest|layer_|fault_app|interop|shop", name)]
@@ -162,7 +165,7 @@ def by_add_subdirectory(options, folder):
 
     # The static libraries, installed: their users must be told what else to link.
     run(*configure, "-DLOVAGE_INSTALL=ON")
-    run("cmake", "--build", out, "--target", "lovage")
+    run("cmake", "--build", out, "--target", "lovage", "lovage_documents")
     prefix = install(out, folder / "root")
     for build in (build_by_cmake, build_by_pkg_config):
         built = build(options, prefix, folder)
