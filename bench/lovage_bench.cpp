@@ -1,4 +1,6 @@
 // lovage-bench: what users feel, measured in one run beside the yardsticks of bare.hpp.
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -31,6 +33,7 @@ constexpr std::chrono::minutes kResultsKept{10};  // what a run leaves behind go
 constexpr std::chrono::seconds kStuck{60};        // a drain without any progress
 constexpr std::chrono::milliseconds kPause{2};    // between the calls whose latency is measured
 constexpr std::chrono::seconds kIdle{3};          // how long an idle worker is watched
+constexpr std::chrono::milliseconds kLook{2};     // between two looks whether the queue in memory is drained
 constexpr int kRounds = 1'000;                    // of latencies
 constexpr std::size_t kMessageBytes = 760;        // of the no-op task's message
 
@@ -211,6 +214,15 @@ class Benchmark {
   const std::uint64_t tasks_;
 };
 
+double own_cpu_seconds() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
 // The memory engine lives in one process: sender and worker are threads of this one.
 lovage::Object run_in_memory(const Options& options) {
   lovage::Config config = config_of(options);
@@ -227,21 +239,24 @@ lovage::Object run_in_memory(const Options& options) {
     }
     sent += chunk;
   }
-  const auto per_s = [&] { return static_cast<double>(options.tasks) / Seconds(Clock::now() - start).count(); };
+  const auto tasks = static_cast<double>(options.tasks);
+  const auto per_s = [&] { return tasks / Seconds(Clock::now() - start).count(); };
   figures.set("enqueue_bulk_per_s", per_s());
   lovage::worker::WorkerOptions quiet;
   quiet.quiet = true;
   lovage::worker::WorkerProcess worker(app.core(), quiet);
+  const double cpu = own_cpu_seconds();
   start = Clock::now();
   std::thread running([&] { worker.run(); });
   const std::vector<std::string> names{kQueue};
   bool drained = false;
   while (!drained && Clock::now() - start < kStuck) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    std::this_thread::sleep_for(kLook);
     const auto queues = app.core().broker().queues(names, lovage::Deadline::after(kStuck));
     drained = queues && queues->at(0).ready + queues->at(0).reserved + queues->at(0).scheduled == 0;
   }
   figures.set("drain_per_s", per_s());
+  figures.set("drain_worker_cpu_us_per_task", (own_cpu_seconds() - cpu) * 1e6 / tasks);
   worker.shut_down(lovage::worker::Shutdown::Signal::term);
   running.join();
   if (!drained) throw std::runtime_error("the worker does not drain the queue");

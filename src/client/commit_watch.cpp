@@ -28,25 +28,25 @@ Result<int> open_commit_file(const std::string& database_path) {
               fmt::format("cannot create '{}': {}", path, std::strerror(errno)));
 }
 
-CommitFeed::Subscription::~Subscription() {
-  if (!feed_) return;
-  if (!feed_->is_ours()) {
-    // The parent's feed, whose mutex may be held by a thread that this child has not: kept as it is, for good.
-    static_cast<void>(new std::shared_ptr<CommitFeed>(std::move(feed_)));
+CommitWatch::Subscription::~Subscription() {
+  if (!watch_) return;
+  if (!watch_->is_ours()) {
+    // The parent's watch, whose mutex may be held by a thread that this child has not: kept as it is, for good.
+    static_cast<void>(new std::shared_ptr<CommitWatch>(std::move(watch_)));
     return;
   }
-  const std::lock_guard lock(feed_->mutex_);
-  feed_->subscribers_.erase(id_);
+  const std::lock_guard lock(watch_->mutex_);
+  watch_->subscribers_.erase(id_);
 }
 
-CommitFeed::Subscription CommitFeed::subscribe(const std::shared_ptr<CommitFeed>& feed, Subscriber subscriber) {
-  const std::lock_guard lock(feed->mutex_);
-  const std::uint64_t id = feed->next_id_++;
-  feed->subscribers_.emplace(id, std::move(subscriber));
-  return {feed, id};
+CommitWatch::Subscription CommitWatch::subscribe(const std::shared_ptr<CommitWatch>& watch, Subscriber subscriber) {
+  const std::lock_guard lock(watch->mutex_);
+  const std::uint64_t id = watch->next_id_++;
+  watch->subscribers_.emplace(id, std::move(subscriber));
+  return {watch, id};
 }
 
-void CommitFeed::notify() {
+void CommitWatch::notify() {
   const std::lock_guard lock(mutex_);
   for (const auto& [id, subscriber] : subscribers_) subscriber();
 }
@@ -66,8 +66,6 @@ Result<std::shared_ptr<CommitWatch>> CommitWatch::open(const std::string& databa
   return fail(Errc::refused, fmt::format("cannot watch '{}' for commits: {} (see fs.inotify.max_user_instances)",
                                          database_path, std::strerror(error)));
 }
-
-CommitFeed::CommitFeed() : owner_(::getpid()) {}
 
 CommitWatch::CommitWatch(int watch_fd, int stop_fd)
     : watch_fd_(watch_fd), stop_fd_(stop_fd), thread_([this] { run(); }) {}

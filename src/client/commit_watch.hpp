@@ -19,59 +19,47 @@ namespace lovage::client {
 // can be seen.) Returns the open descriptor.
 Result<int> open_commit_file(const std::string& database_path);
 
-// Calls its subscribers after commits. Thread-safe. Subscribers are called one at a time from any
-// thread, must be quick, and must not subscribe or unsubscribe.
-class CommitFeed {
+// A feed of the commits of all processes to a database file: calls its subscribers after each. One inotify watch and
+// one thread, which sleeps until there is a commit. Thread-safe. Subscribers are called one at a time from any thread,
+// must be quick, and must not subscribe or unsubscribe.
+class CommitWatch {
  public:
   using Subscriber = std::function<void()>;
 
   // Ends the subscription when it goes; the subscriber is not called any more after that. In a forked child, where
-  // nobody calls it, it leaves the parent's feed alone.
+  // nobody calls it, it leaves the parent's watch alone.
   class Subscription {
    public:
-    Subscription(std::shared_ptr<CommitFeed> feed, std::uint64_t id) noexcept : feed_(std::move(feed)), id_(id) {}
+    Subscription(std::shared_ptr<CommitWatch> watch, std::uint64_t id) noexcept : watch_(std::move(watch)), id_(id) {}
     Subscription(Subscription&& other) noexcept = default;
     Subscription& operator=(Subscription&&) = delete;
     ~Subscription();
 
    private:
-    std::shared_ptr<CommitFeed> feed_;
+    std::shared_ptr<CommitWatch> watch_;
     std::uint64_t id_;
   };
 
-  virtual ~CommitFeed() = default;
-  // A feed of this process alone: whoever commits calls notify().
-  CommitFeed();
-  CommitFeed(const CommitFeed&) = delete;
-  CommitFeed& operator=(const CommitFeed&) = delete;
-
-  static Subscription subscribe(const std::shared_ptr<CommitFeed>& feed, Subscriber subscriber);
-  void notify();
-
- protected:
-  [[nodiscard]] bool is_ours() const noexcept { return owner_ == ::getpid(); }
-
- private:
-  const pid_t owner_;  // a forked child has a copy whose mutex nobody may touch
-  std::mutex mutex_;
-  std::uint64_t next_id_ = 0;
-  std::map<std::uint64_t, Subscriber> subscribers_;
-};
-
-// A feed of the commits of all processes to a database file: one inotify watch and one thread, which
-// sleeps until there is a commit.
-class CommitWatch final : public CommitFeed {
- public:
   static Result<std::shared_ptr<CommitWatch>> open(const std::string& database_path);
-  ~CommitWatch() override;
+  ~CommitWatch();
+  CommitWatch(const CommitWatch&) = delete;
+  CommitWatch& operator=(const CommitWatch&) = delete;
+
+  static Subscription subscribe(const std::shared_ptr<CommitWatch>& watch, Subscriber subscriber);
+  void notify();
 
  private:
   CommitWatch(int watch_fd, int stop_fd);
+  [[nodiscard]] bool is_ours() const noexcept { return owner_ == ::getpid(); }
   void run();
 
+  const pid_t owner_ = ::getpid();  // a forked child has a copy whose mutex nobody may touch
   const int watch_fd_;
   const int stop_fd_;
-  std::thread thread_;
+  std::mutex mutex_;  // guards the next two
+  std::uint64_t next_id_ = 0;
+  std::map<std::uint64_t, Subscriber> subscribers_;
+  std::thread thread_;  // last: it uses the rest
 };
 
 }  // namespace lovage::client

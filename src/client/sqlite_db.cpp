@@ -66,7 +66,6 @@ struct SqliteDb::Impl {
   }
 
   void tell_others() {
-    if (options.on_commit) options.on_commit();
     if (commit_fd < 0) return;
     // Waiters look every few seconds anyway, should the disk be full.
     [[maybe_unused]] const auto written = ::pwrite(commit_fd, "c", 1, 0);

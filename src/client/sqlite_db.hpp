@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -50,9 +49,8 @@ class SqliteQuery {
 };
 
 struct SqliteOptions {
-  std::string path;                      // ":memory:" is a database of this connection alone
-  bool power_safe = true;                // synchronous=FULL; else NORMAL (sqlite_durability = normal)
-  std::function<void()> on_commit = {};  // after each commit that may wake somebody; may be empty
+  std::string path;        // ":memory:" is a database of this connection alone
+  bool power_safe = true;  // synchronous=FULL; else NORMAL (sqlite_durability = normal)
 };
 
 // What a commit must outlive: `power_loss` as far as the options say, or only the death of processes.

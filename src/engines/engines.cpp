@@ -8,10 +8,11 @@
 
 #include <lovage/error.hpp>
 
+#include "backend/memory/memory_backend.hpp"
 #include "backend/sqlite/sqlite_backend.hpp"
 #include "base/suggest.hpp"
 #include "base/url.hpp"
-#include "broker/sqlite/memory_access.hpp"
+#include "broker/memory/memory_broker.hpp"
 #include "broker/sqlite/sqlite_broker.hpp"
 #include "engines/redis_engine.hpp"
 #include "engines/transport_options.hpp"
@@ -32,12 +33,6 @@ struct Engine {
   BrokerFactory broker;    // nullptr: no broker
   BackendFactory backend;  // nullptr: no backend
 };
-
-broker::sqlite::StoreOptions store_options(const Config& config) {
-  broker::sqlite::StoreOptions options;
-  options.result_expires = config.result_expires;
-  return options;
-}
 
 Url parsed(const std::string& text) {
   auto url = parse_url(text);
@@ -67,12 +62,12 @@ std::shared_ptr<broker::sqlite::StoreAccess> open_sqlite(const std::string& text
     throw ConfigError(fmt::format("sqlite_durability is 'full' or 'normal', not '{}'", config.sqlite_durability));
   }
   return broker::sqlite::open_file({sqlite_path(text, from.folder), config.sqlite_durability == "full"},
-                                   store_options(config));
+                                   {.result_expires = config.result_expires});
 }
 
-std::shared_ptr<broker::sqlite::StoreAccess> open_memory(const std::string& text, const Config& config) {
+std::shared_ptr<broker::memory::Store> open_memory(const std::string& text, const Config& config) {
   const Url url = parsed(text);
-  return broker::sqlite::open_memory(url.host + url.path, store_options(config));
+  return broker::memory::open_store(url.host + url.path, {.result_expires = config.result_expires});
 }
 
 std::shared_ptr<broker::Broker> sqlite_broker(const Source& from) {
@@ -85,11 +80,11 @@ std::shared_ptr<backend::Backend> sqlite_backend(const Source& from) {
 }
 std::shared_ptr<broker::Broker> memory_broker(const Source& from) {
   check_no_options(from.config.broker_transport_options, "broker_transport_options", "memory");
-  return broker::sqlite::make_sqlite_broker(open_memory(broker_url_of(from.config), from.config));
+  return broker::memory::make_memory_broker(open_memory(broker_url_of(from.config), from.config));
 }
 std::shared_ptr<backend::Backend> memory_backend(const Source& from) {
   check_no_options(from.config.result_backend_transport_options, "result_backend_transport_options", "memory");
-  return backend::sqlite::make_sqlite_backend(open_memory(backend_url_of(from.config), from.config));
+  return backend::memory::make_memory_backend(open_memory(backend_url_of(from.config), from.config));
 }
 
 template <auto make>

@@ -1,7 +1,6 @@
-#include <atomic>
-
+#include "backend/memory/memory_backend.hpp"
 #include "backend/sqlite/sqlite_backend.hpp"
-#include "broker/sqlite/memory_access.hpp"
+#include "broker/memory/memory_broker.hpp"
 #include "broker/sqlite/sqlite_broker.hpp"
 #include "contract/contract.hpp"
 #include "support/temp_dir.hpp"
@@ -11,15 +10,12 @@ namespace {
 
 class MemoryStore final : public Store {
  public:
-  std::shared_ptr<broker::Broker> broker() override { return broker::sqlite::make_sqlite_broker(access_); }
-  std::shared_ptr<backend::Backend> backend() override { return backend::sqlite::make_sqlite_backend(access_); }
+  std::shared_ptr<broker::Broker> broker() override { return broker::memory::make_memory_broker(store_); }
+  std::shared_ptr<backend::Backend> backend() override { return backend::memory::make_memory_backend(store_); }
 
  private:
-  static std::string fresh_name() {
-    static std::atomic<int> number{0};
-    return "contract-" + std::to_string(++number);
-  }
-  std::shared_ptr<broker::sqlite::StoreAccess> access_ = broker::sqlite::open_memory(fresh_name(), {});
+  std::shared_ptr<broker::memory::Store> store_ =
+      std::make_shared<broker::memory::Store>("contract", broker::memory::StoreOptions{});
 };
 
 class SqliteStore final : public Store {

@@ -68,11 +68,11 @@ class SqliteBackend final : public Backend {
   }
 
   Result<std::optional<std::string>> wait(const std::string& task_id, Deadline deadline) override {
-    auto feed = access_->feed();
-    if (!feed) return tl::unexpected(feed.error());
+    auto commits = access_->commits();
+    if (!commits) return tl::unexpected(commits.error());
     Bell bell;
     // Before the first look, so that no commit falls between the two.
-    const auto subscription = client::CommitFeed::subscribe(*feed, [&bell] { bell.ring(); });
+    const auto subscription = client::CommitWatch::subscribe(*commits, [&bell] { bell.ring(); });
     for (;;) {
       auto ready = ready_meta(task_id, deadline);
       if (!ready || *ready) return ready;

@@ -1,4 +1,4 @@
-// The result backend on a SQLite store, in a file or in memory.
+// The result backend on a SQLite file.
 #pragma once
 
 #include <memory>

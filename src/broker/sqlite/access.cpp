@@ -14,9 +14,11 @@ constexpr std::size_t kIdleConnections = 4;
 // However many threads wait for results: beyond this they take turns.
 constexpr std::size_t kConnections = 16;
 
+}  // namespace
+
 // What one process has open. A forked child makes its own and leaves its parent's untouched: closing a
 // copy would disturb the parent's locks, and its mutex may be held by a thread that the child has not.
-class ProcessPool final : public StorePool {
+class ProcessPool {
  public:
   explicit ProcessPool(ProcessPool* parents) noexcept : parents_(parents) {}
 
@@ -44,7 +46,7 @@ class ProcessPool final : public StorePool {
     return tl::unexpected(opened.error());
   }
 
-  void give_back(std::unique_ptr<Store> store) noexcept override {
+  void give_back(std::unique_ptr<Store> store) noexcept {
     if (!is_ours()) {
       // The child inherited a connection in use; nobody may touch it here.
       (void)store.release();
@@ -58,13 +60,13 @@ class ProcessPool final : public StorePool {
     leave();
   }
 
-  Result<std::shared_ptr<client::CommitFeed>> feed(const std::string& path) {
+  Result<std::shared_ptr<client::CommitWatch>> commits(const std::string& path) {
     const std::lock_guard lock(mutex_);
-    if (feed_) return feed_;
+    if (commits_) return commits_;
     auto opened = client::CommitWatch::open(path);
     if (!opened) return tl::unexpected(opened.error());
-    feed_ = std::move(*opened);
-    return feed_;
+    commits_ = std::move(*opened);
+    return commits_;
   }
 
  private:
@@ -87,56 +89,49 @@ class ProcessPool final : public StorePool {
   std::condition_variable returned_;
   std::size_t in_use_ = 0;
   std::vector<std::unique_ptr<Store>> idle_;
-  std::shared_ptr<client::CommitFeed> feed_;
+  std::shared_ptr<client::CommitWatch> commits_;
 };
 
-class FileAccess final : public StoreAccess {
- public:
-  FileAccess(client::SqliteOptions file, const StoreOptions& options)
-      : file_(std::move(file)), options_(options), pool_(new ProcessPool(nullptr)) {}
-  FileAccess(const FileAccess&) = delete;
-  FileAccess& operator=(const FileAccess&) = delete;
-  ~FileAccess() override {
-    ProcessPool* pool = pool_.load();
-    if (pool->is_ours()) delete pool;
-  }
+StoreHandle::~StoreHandle() {
+  if (store_) pool_->give_back(std::move(store_));
+}
 
-  Result<StoreHandle> acquire(Deadline deadline) override {
-    return here().take(deadline, [&] { return Store::open(file_, options_, deadline); });
-  }
+StoreAccess::StoreAccess(client::SqliteOptions file, const StoreOptions& options)
+    : file_(std::move(file)), options_(options), pool_(new ProcessPool(nullptr)) {}
 
-  Result<std::shared_ptr<client::CommitFeed>> feed() override { return here().feed(file_.path); }
+StoreAccess::~StoreAccess() {
+  ProcessPool* pool = pool_.load();
+  if (pool->is_ours()) delete pool;
+}
 
-  Result<std::string> identity(Deadline deadline) override {
-    auto store = acquire(deadline);
-    if (!store) return tl::unexpected(store.error());
-    return (*store)->db().identity();
-  }
+ProcessPool& StoreAccess::here() {
+  ProcessPool* pool = pool_.load();
+  if (pool->is_ours()) return *pool;
+  auto fresh = std::make_unique<ProcessPool>(pool);
+  if (pool_.compare_exchange_strong(pool, fresh.get())) return *fresh.release();
+  return *pool;
+}
 
-  [[nodiscard]] const Clock& clock() const noexcept override { return *options_.clock; }
-  [[nodiscard]] std::string display_url() const override { return "sqlite:///" + file_.path; }
-  [[nodiscard]] std::string durability_note() const override {
-    return file_.power_safe ? "" : "sqlite_durability = normal: a loss of power may lose the last messages and results";
-  }
+Result<StoreHandle> StoreAccess::acquire(Deadline deadline) {
+  return here().take(deadline, [&] { return Store::open(file_, options_, deadline); });
+}
 
- private:
-  ProcessPool& here() {
-    ProcessPool* pool = pool_.load();
-    if (pool->is_ours()) return *pool;
-    auto fresh = std::make_unique<ProcessPool>(pool);
-    if (pool_.compare_exchange_strong(pool, fresh.get())) return *fresh.release();
-    return *pool;
-  }
+Result<std::shared_ptr<client::CommitWatch>> StoreAccess::commits() {
+  return here().commits(file_.path);
+}
 
-  const client::SqliteOptions file_;
-  const StoreOptions options_;
-  std::atomic<ProcessPool*> pool_;
-};
+Result<std::string> StoreAccess::identity(Deadline deadline) {
+  auto store = acquire(deadline);
+  if (!store) return tl::unexpected(store.error());
+  return (*store)->db().identity();
+}
 
-}  // namespace
+std::string StoreAccess::durability_note() const {
+  return file_.power_safe ? "" : "sqlite_durability = normal: a loss of power may lose the last messages and results";
+}
 
 std::shared_ptr<StoreAccess> open_file(const client::SqliteOptions& file, const StoreOptions& options) {
-  return std::make_shared<FileAccess>(file, options);
+  return std::make_shared<StoreAccess>(file, options);
 }
 
 }  // namespace lovage::broker::sqlite

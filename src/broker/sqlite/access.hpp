@@ -1,9 +1,8 @@
-// How broker, backend, consumers and leases of one process reach a store: a pool of connections to a
-// file, or the one connection of a database in memory.
+// How broker, backend, consumers and leases of one process reach a database file: by a pool of connections.
 #pragma once
 
+#include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "base/clock.hpp"
@@ -13,50 +12,49 @@
 
 namespace lovage::broker::sqlite {
 
-// Where released connections go.
-class StorePool {
- public:
-  virtual ~StorePool() = default;
-  virtual void give_back(std::unique_ptr<Store> store) noexcept = 0;
-};
+class ProcessPool;
 
 // The exclusive use of a connection, until it goes.
 class StoreHandle {
  public:
-  StoreHandle(std::unique_ptr<Store> store, StorePool& pool) noexcept
-      : store_(store.get()), owned_(std::move(store)), pool_(&pool) {}
-  StoreHandle(Store& store, std::unique_lock<std::mutex> lock) noexcept : store_(&store), lock_(std::move(lock)) {}
+  StoreHandle(std::unique_ptr<Store> store, ProcessPool& pool) noexcept : store_(std::move(store)), pool_(&pool) {}
   StoreHandle(StoreHandle&& other) noexcept = default;
   StoreHandle& operator=(StoreHandle&&) = delete;
-  ~StoreHandle() {
-    if (owned_) pool_->give_back(std::move(owned_));
-  }
+  ~StoreHandle();
 
   Store& operator*() const noexcept { return *store_; }
-  Store* operator->() const noexcept { return store_; }
+  Store* operator->() const noexcept { return store_.get(); }
 
  private:
-  Store* store_;
-  std::unique_ptr<Store> owned_;
-  StorePool* pool_ = nullptr;
-  std::unique_lock<std::mutex> lock_;
+  std::unique_ptr<Store> store_;
+  ProcessPool* pool_;
 };
 
-// Thread-safe.
+// A database file. Opens nothing until it is used. Thread-safe; after fork() the child opens connections of its own.
 class StoreAccess {
  public:
-  virtual ~StoreAccess() = default;
-  virtual Result<StoreHandle> acquire(Deadline deadline) = 0;
+  StoreAccess(client::SqliteOptions file, const StoreOptions& options);
+  StoreAccess(const StoreAccess&) = delete;
+  StoreAccess& operator=(const StoreAccess&) = delete;
+  ~StoreAccess();
+
+  Result<StoreHandle> acquire(Deadline deadline);
   // Tells of the commits of all processes.
-  virtual Result<std::shared_ptr<client::CommitFeed>> feed() = 0;
-  virtual Result<std::string> identity(Deadline deadline) = 0;
-  [[nodiscard]] virtual const Clock& clock() const noexcept = 0;
-  [[nodiscard]] virtual std::string display_url() const = 0;
+  Result<std::shared_ptr<client::CommitWatch>> commits();
+  Result<std::string> identity(Deadline deadline);
+  [[nodiscard]] const Clock& clock() const noexcept { return *options_.clock; }
+  [[nodiscard]] std::string display_url() const { return "sqlite:///" + file_.path; }
   // What a worker's log should say of the durability; may be empty.
-  [[nodiscard]] virtual std::string durability_note() const = 0;
+  [[nodiscard]] std::string durability_note() const;
+
+ private:
+  ProcessPool& here();
+
+  const client::SqliteOptions file_;
+  const StoreOptions options_;
+  std::atomic<ProcessPool*> pool_;
 };
 
-// A database file. After fork() the child opens connections of its own. Opens nothing yet.
 std::shared_ptr<StoreAccess> open_file(const client::SqliteOptions& file, const StoreOptions& options);
 
 }  // namespace lovage::broker::sqlite

@@ -152,9 +152,9 @@ Result<bool> ConsumerThread::is_there_work(Store& store) {
 // Before the first look, so that no commit falls between the two.
 Result<void> ConsumerThread::subscribe() {
   if (subscription_) return {};
-  auto feed = access_->feed();
-  if (!feed) return tl::unexpected(feed.error());
-  subscription_.emplace(client::CommitFeed::subscribe(*feed, [this] {
+  auto commits = access_->commits();
+  if (!commits) return tl::unexpected(commits.error());
+  subscription_.emplace(client::CommitWatch::subscribe(*commits, [this] {
     {
       const std::lock_guard lock(mutex_);
       rung_ = true;

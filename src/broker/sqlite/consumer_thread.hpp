@@ -148,7 +148,7 @@ class ConsumerThread {
   std::optional<Timestamp> next_due_;
   unsigned attempts_ = 0;  // that failed in a row
   std::optional<Monotonic> retry_at_;
-  std::optional<client::CommitFeed::Subscription> subscription_;
+  std::optional<client::CommitWatch::Subscription> subscription_;
 
   std::thread thread_;
 };

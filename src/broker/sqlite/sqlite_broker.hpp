@@ -1,4 +1,4 @@
-// The broker on a SQLite store, in a file or in memory.
+// The broker on a SQLite file.
 #pragma once
 
 #include <memory>

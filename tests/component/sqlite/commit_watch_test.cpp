@@ -33,7 +33,7 @@ TEST(CommitWatch, IsLeftAloneByAChildForkedWhileItsMutexIsHeld) {
   test::Watched<bool> called;
   test::Watched<bool> may_return;
   const auto is_set = [](bool value) { return value; };
-  std::optional<CommitFeed::Subscription> subscription(CommitFeed::subscribe(*watch, [&] {
+  std::optional<CommitWatch::Subscription> subscription(CommitWatch::subscribe(*watch, [&] {
     called.set(true);
     EXPECT_TRUE(may_return.wait(is_set));
   }));
@@ -51,7 +51,7 @@ TEST(CommitWatch, EndsInAChildAndGoesOnInItsParent) {
   ASSERT_TRUE(watch) << watch.error().message;
   EXPECT_TRUE(works_in_child([&] { watch->reset(); }));
   test::Watched<int> calls;
-  const auto subscription = CommitFeed::subscribe(*watch, [&] { calls.change([](int& n) { ++n; }); });
+  const auto subscription = CommitWatch::subscribe(*watch, [&] { calls.change([](int& n) { ++n; }); });
   const auto side_file = open_commit_file(path);
   ASSERT_TRUE(side_file);
   EXPECT_EQ(::pwrite(*side_file, "c", 1, 0), 1);

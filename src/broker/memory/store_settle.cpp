@@ -1,0 +1,114 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/logging.hpp"
+#include "broker/memory/store.hpp"
+
+namespace lovage::broker::memory {
+namespace {
+
+constexpr std::size_t kSettleAtOnce = 256;  // the bound of one hold of the lock
+// Names of tasks that a worker remembers not to know; whoever forgets some learns them again.
+constexpr std::size_t kMostUnknown = 1'000;
+
+Token token_of(const Work& work) noexcept {
+  if (const auto* settlement = std::get_if<Settlement>(&work)) return settlement->token;
+  if (const auto* state = std::get_if<StateUpdate>(&work)) return state->token;
+  return std::get<StartRecord>(work).token;
+}
+
+}  // namespace
+
+std::vector<SettleStatus> Store::carry_out(WorkerId id, std::span<Work> works) {
+  std::vector<SettleStatus> statuses;
+  statuses.reserve(works.size());
+  while (statuses.size() < works.size()) {
+    const auto rest = works.subspan(statuses.size());
+    const auto chunk = rest.first(std::min(rest.size(), kSettleAtOnce));
+    std::vector<Outgoing> outgoing;
+    for (const auto& work : chunk) {
+      const auto* settlement = std::get_if<Settlement>(&work);
+      if (settlement == nullptr) continue;
+      for (const auto& message : settlement->sends) outgoing.push_back({&message, wire::encode_envelope(message)});
+    }
+    std::span<Outgoing> sends(outgoing);
+    Turn turn(*this);
+    Worker* const worker = find_worker(id);
+    if (worker != nullptr) worker->listening = false;  // it reserves next, and need not be woken by its own work
+    for (auto& work : chunk) {
+      auto* const settlement = std::get_if<Settlement>(&work);
+      const std::size_t count = settlement == nullptr ? 0 : settlement->sends.size();
+      statuses.push_back(worker == nullptr ? SettleStatus::fenced : carry_out(turn, *worker, work, sends.first(count)));
+      sends = sends.subspan(count);
+    }
+  }
+  return statuses;
+}
+
+SettleStatus Store::carry_out(Turn& turn, Worker& worker, Work& work, std::span<Outgoing> sends) {
+  const auto held = worker.reserved.find(token_of(work));
+  if (held == worker.reserved.end()) return SettleStatus::fenced;
+  if (auto* settlement = std::get_if<Settlement>(&work)) return settle(turn, worker, *settlement, sends);
+  if (auto* state = std::get_if<StateUpdate>(&work)) {
+    put_result(std::move(state->result), clock().now());
+  } else {
+    held->second.started = true;
+  }
+  return SettleStatus::settled;
+}
+
+SettleStatus Store::settle(Turn& turn, Worker& worker, Settlement& settlement, std::span<Outgoing> sends) {
+  // What can be refused is found out before anything else is changed. A queue that is known without its message does
+  // no harm.
+  for (const auto& queue : settlement.declares) declare(queue);
+  std::vector<std::vector<std::string>> routed;
+  for (const auto& outgoing : sends) {
+    auto queues = route(*outgoing.message);
+    if (!queues) {
+      log::error(fmt::format("Cannot settle task {}: {}", outgoing.message->id, queues.error().message));
+      return SettleStatus::failed;
+    }
+    routed.push_back(std::move(*queues));
+  }
+  if (worker.lone == settlement.token) worker.lone.reset();
+  auto held = worker.reserved.extract(settlement.token);
+  dispose(turn, worker, settlement, std::move(held.mapped()));
+  for (auto& result : settlement.results) put_result(std::move(result), clock().now());
+  for (std::size_t i = 0; i < sends.size(); ++i) place(turn, routed[i], std::move(sends[i]));
+  return SettleStatus::settled;
+}
+
+void Store::dispose(Turn& turn, Worker& worker, Settlement& settlement, Reservation reservation) {
+  Entry& entry = *reservation.queue;
+  Queue& queue = entry.second;
+  Message& message = reservation.message;
+  queue.released();
+  const bool leaves = settlement.disposal == Disposal::acknowledge || settlement.disposal == Disposal::dead_letter;
+  if (settlement.disposal == Disposal::dead_letter) bury(std::move(settlement.dead_letter), std::move(reservation));
+  if (leaves) return drop_if_unused(entry);
+
+  if (!settlement.replacement.empty()) message.bytes = std::move(settlement.replacement);
+  if (settlement.marks) message.marks = *settlement.marks;
+  if (settlement.disposal == Disposal::schedule) {
+    if (!settlement.unknown_task.empty()) {
+      if (worker.unknown.size() >= kMostUnknown) worker.unknown.clear();
+      worker.unknown.insert(settlement.unknown_task);
+    }
+    const Timestamp due = settlement.due.at ? *settlement.due.at : clock().now() + settlement.due.delay;
+    queue.schedule(due, reservation.step, std::move(message), settlement.unknown_task);
+  } else {
+    if (settlement.disposal == Disposal::return_tail) message.position = ++last_position_;
+    queue.put(reservation.step, std::move(message));
+  }
+  turn.came(entry);
+}
+
+void Store::bury(DeadLetter letter, Reservation reservation) {
+  const std::uint64_t key = ++last_dead_letter_;
+  dead_letters_.emplace(key, DeadLetterEntry{std::to_string(key), std::move(letter), reservation.queue->first,
+                                             reservation.step, clock().now(), std::move(reservation.message.bytes)});
+}
+
+}  // namespace lovage::broker::memory
