@@ -67,6 +67,6 @@ def get_task(task_id: str):
         answer["result"] = result.result
     elif result.failed():
         answer["error"] = f"{type(result.result).__name__}: {result.result}"
-    elif isinstance(result.info, dict):
+    elif result.state == "PROGRESS":
         answer["progress"] = result.info
     return answer
