@@ -5,6 +5,7 @@
 
 namespace lovage::states {
 
+// NOLINTBEGIN(readability-identifier-naming): words of the field, read as states::success
 inline constexpr std::string_view pending = "PENDING";    // unknown id, or waiting: never stored
 inline constexpr std::string_view received = "RECEIVED";  // in events only
 inline constexpr std::string_view started = "STARTED";    // stored with task_track_started
@@ -13,6 +14,7 @@ inline constexpr std::string_view failure = "FAILURE";
 inline constexpr std::string_view retry = "RETRY";
 inline constexpr std::string_view revoked = "REVOKED";
 inline constexpr std::string_view rejected = "REJECTED";  // in events only
+// NOLINTEND(readability-identifier-naming)
 
 // Final: the result will not change any more. Celery: READY_STATES.
 constexpr bool is_ready(std::string_view state) noexcept {

@@ -32,7 +32,7 @@ class DeclaredQueues {
     auto node = std::make_unique<Node>(Node{std::move(queue), head_.load(std::memory_order_relaxed)});
     while (!head_.compare_exchange_weak(node->next, node.get(), std::memory_order_release, std::memory_order_relaxed)) {
     }
-    node.release();  // the list owns it
+    static_cast<void>(node.release());  // the list owns it
   }
 
  private:

@@ -16,7 +16,8 @@ class UniqueFunction<R(Args...)> {
   UniqueFunction() noexcept = default;
   template <class F>
   requires(!std::is_same_v<std::decay_t<F>, UniqueFunction> && std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
-      UniqueFunction(F&& callable)  // NOLINT(google-explicit-constructor): lambdas convert, as to std::function
+      // NOLINTNEXTLINE(google-explicit-constructor,bugprone-forwarding-reference-overload): as std::function
+      UniqueFunction(F&& callable)
       : target_(std::make_unique<Holder<std::decay_t<F>>>(std::forward<F>(callable))) {}
 
   R operator()(Args... args) const { return target_->call(std::forward<Args>(args)...); }

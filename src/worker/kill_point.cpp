@@ -51,7 +51,7 @@ const Wish& wish() {
 
 namespace detail {
 
-const bool kill_point_armed = !wish().name.empty();
+const bool kKillPointArmed = !wish().name.empty();
 
 void pass_kill_point(KillPoint point) noexcept {
   static std::atomic<long> passed{0};

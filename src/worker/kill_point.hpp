@@ -12,11 +12,11 @@ std::string_view name_of(KillPoint point) noexcept;
 
 #ifdef LOVAGE_KILL_POINTS
 namespace detail {
-extern const bool kill_point_armed;
+extern const bool kKillPointArmed;
 void pass_kill_point(KillPoint point) noexcept;
 }  // namespace detail
 inline void pass(KillPoint point) noexcept {
-  if (detail::kill_point_armed) [[unlikely]]
+  if (detail::kKillPointArmed) [[unlikely]]
     detail::pass_kill_point(point);
 }
 #else
