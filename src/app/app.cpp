@@ -68,10 +68,10 @@ std::vector<SendOutcome> App::send_many(std::span<const Signature> calls,
                                         std::optional<std::chrono::milliseconds> timeout) const {
   core_->check_config();
   std::vector<SendOutcome> outcomes;
-  std::vector<app::Prepared> messages;
+  app::Outgoing outgoing;
   std::vector<std::size_t> places;
   outcomes.reserve(calls.size());
-  messages.reserve(calls.size());
+  outgoing.messages.reserve(calls.size());
   const auto lineage = app::current_lineage();
   for (const auto& call : calls) {
     try {
@@ -79,17 +79,17 @@ std::vector<SendOutcome> App::send_many(std::span<const Signature> calls,
         outcomes.push_back({call.apply()});
         continue;
       }
-      messages.push_back(app::prepare(*core_, app::to_data(call), lineage));
-      outcomes.push_back({result(messages.back().message.id)});
+      outgoing.add(app::prepare(*core_, app::to_data(call), lineage));
+      outcomes.push_back({result(outgoing.messages.back().id)});
       places.push_back(outcomes.size() - 1);
     } catch (const Error&) {
       outcomes.push_back({result({}), std::current_exception()});
     }
   }
-  const auto sent = app::publish(*core_, messages, {.timeout = timeout});
+  const auto sent = app::publish(*core_, outgoing, {.timeout = timeout});
   for (std::size_t i = 0; i < sent.size(); ++i) {
     auto& outcome = outcomes[places[i]];
-    const auto& id = messages[i].message.id;
+    const auto& id = outgoing.messages[i].id;
     if (!sent[i]) outcome.error = to_exception(sent[i].error(), id);
     auto* context = Context::current();
     if (context != nullptr && (sent[i] || sent[i].error().code == Errc::uncertain)) {

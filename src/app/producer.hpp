@@ -32,9 +32,16 @@ struct Prepared {
 // ("option 'queue' must be str, not int"), EncodeError, ConfigError.
 Prepared prepare(const Core& core, wire::SignatureData call, const Lineage& lineage);
 
+// Messages that leave together, and the queues to be declared before them.
+struct Outgoing {
+  std::vector<wire::TaskMessage> messages;
+  std::vector<wire::QueueDeclaration> queues;
+  void add(Prepared prepared);
+};
+
 // Sends; one outcome per message. Tries again while the broker is away, by task_publish_retry_policy, and
 // never takes longer than its timeout.
-std::vector<Result<void>> publish(Core& core, std::span<const Prepared> messages, const detail::SendOptions& options);
+std::vector<Result<void>> publish(Core& core, const Outgoing& outgoing, const detail::SendOptions& options);
 
 wire::SignatureData to_data(const Signature& signature);
 

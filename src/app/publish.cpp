@@ -8,12 +8,10 @@ namespace lovage::app {
 namespace {
 
 // Declares the queues that this process has not declared yet.
-Result<void> declare_new(Core& core, std::span<const Prepared> messages, Deadline deadline) {
+Result<void> declare_new(Core& core, std::span<const wire::QueueDeclaration> queues, Deadline deadline) {
   std::vector<wire::QueueDeclaration> fresh;
-  for (const auto& prepared : messages) {
-    if (!prepared.queue || core.declared_queues().contains(prepared.queue->name)) continue;
-    const auto same = [&](const auto& queue) { return queue.name == prepared.queue->name; };
-    if (std::ranges::none_of(fresh, same)) fresh.push_back(*prepared.queue);
+  for (const auto& queue : queues) {
+    if (!core.declared_queues().contains(queue.name)) fresh.push_back(queue);
   }
   if (fresh.empty()) return {};
   auto declared = core.broker().declare(fresh, deadline);
@@ -27,21 +25,14 @@ Result<void> declare_new(Core& core, std::span<const Prepared> messages, Deadlin
   return {};
 }
 
-// Publishes the messages at `indices` and puts their outcomes in place.
-void publish_some(Core& core, std::span<const Prepared> messages, const std::vector<std::size_t>& indices,
-                  std::vector<Result<void>>& outcomes, Deadline deadline) {
-  if (const auto declared = declare_new(core, messages, deadline); !declared) {
-    for (const auto index : indices) outcomes[index] = tl::unexpected(declared.error());
-    return;
+std::vector<Result<void>> declare_and_publish(Core& core, std::span<const wire::QueueDeclaration> queues,
+                                              std::span<const wire::TaskMessage> messages, Deadline deadline) {
+  if (const auto declared = declare_new(core, queues, deadline); !declared) {
+    return std::vector<Result<void>>(messages.size(), tl::unexpected(declared.error()));
   }
-  std::vector<wire::TaskMessage> batch;
-  batch.reserve(indices.size());
-  for (const auto index : indices) batch.push_back(messages[index].message);
-  auto results = core.broker().publish(batch, deadline);
-  for (std::size_t i = 0; i < indices.size(); ++i) {
-    outcomes[indices[i]] =
-        i < results.size() ? std::move(results[i]) : fail(Errc::uncertain, "the broker gave no answer");
-  }
+  auto outcomes = core.broker().publish(messages, deadline);
+  outcomes.resize(messages.size(), fail(Errc::uncertain, "the broker gave no answer"));
+  return outcomes;
 }
 
 std::chrono::milliseconds pause_before(const RetryPolicy& policy, int attempt) {
@@ -50,22 +41,33 @@ std::chrono::milliseconds pause_before(const RetryPolicy& policy, int attempt) {
 
 }  // namespace
 
-std::vector<Result<void>> publish(Core& core, std::span<const Prepared> messages, const detail::SendOptions& options) {
+void Outgoing::add(Prepared prepared) {
+  messages.push_back(std::move(prepared.message));
+  if (!prepared.queue) return;
+  const auto same = [&](const auto& queue) { return queue.name == prepared.queue->name; };
+  if (std::ranges::none_of(queues, same)) queues.push_back(std::move(*prepared.queue));
+}
+
+std::vector<Result<void>> publish(Core& core, const Outgoing& outgoing, const detail::SendOptions& options) {
   const Config& config = core.config();
   const bool retry = options.retry.value_or(config.task_publish_retry);
   const RetryPolicy policy = options.retry_policy.value_or(config.task_publish_retry_policy);
   const Deadline deadline = Deadline::after(options.timeout.value_or(config.task_publish_timeout));
-  std::vector<Result<void>> outcomes(messages.size());
-  std::vector<std::size_t> pending(messages.size());
-  for (std::size_t i = 0; i < pending.size(); ++i) pending[i] = i;
-  for (int attempt = 0;; ++attempt) {
-    publish_some(core, messages, pending, outcomes, deadline);
-    std::erase_if(pending, [&](std::size_t i) { return outcomes[i] || !is_retryable(outcomes[i].error().code); });
-    if (pending.empty() || !retry || (policy.max_retries >= 0 && attempt >= policy.max_retries)) return outcomes;
+  auto outcomes = declare_and_publish(core, outgoing.queues, outgoing.messages, deadline);
+  for (int attempt = 0; retry && (policy.max_retries < 0 || attempt < policy.max_retries); ++attempt) {
+    std::vector<std::size_t> pending;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      if (!outcomes[i] && is_retryable(outcomes[i].error().code)) pending.push_back(i);
+    }
     const auto pause = pause_before(policy, attempt);
-    if (deadline.remaining() <= pause) return outcomes;
+    if (pending.empty() || deadline.remaining() <= pause) break;
     std::this_thread::sleep_for(pause);
+    std::vector<wire::TaskMessage> batch;
+    for (const auto i : pending) batch.push_back(outgoing.messages[i]);
+    auto again = declare_and_publish(core, outgoing.queues, batch, deadline);
+    for (std::size_t i = 0; i < pending.size(); ++i) outcomes[pending[i]] = std::move(again[i]);
   }
+  return outcomes;
 }
 
 }  // namespace lovage::app

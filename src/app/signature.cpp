@@ -117,9 +117,10 @@ AsyncResult<> Signature::delay() const {
   if (core_ == nullptr) throw Error("this signature of " + task_ + " belongs to no app: it cannot be sent");
   core_->check_config();
   if (core_->config().task_always_eager) return apply();
-  const app::Prepared prepared = app::prepare(*core_, app::to_data(*this), app::current_lineage());
-  const auto& id = prepared.message.id;
-  const auto outcomes = app::publish(*core_, std::span(&prepared, 1), send_);
+  app::Outgoing outgoing;
+  outgoing.add(app::prepare(*core_, app::to_data(*this), app::current_lineage()));
+  const auto& id = outgoing.messages.front().id;
+  const auto outcomes = app::publish(*core_, outgoing, send_);
   const auto& outcome = outcomes.front();
   if (outcome || outcome.error().code == Errc::uncertain) {
     if (auto* context = Context::current()) context->state().children.push_back(id);

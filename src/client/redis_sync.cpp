@@ -25,8 +25,7 @@ class Connection final : public RedisSync {
     return std::move(replies->front());
   }
 
-  Result<std::vector<RedisReply>> pipeline(std::string_view bytes, std::size_t count, Deadline deadline) override {
-    if (auto written = write(bytes, deadline); !written) return tl::unexpected(written.error());
+  Result<std::vector<RedisReply>> read_replies(std::size_t count, Deadline deadline) override {
     std::vector<RedisReply> replies;
     replies.reserve(count);
     while (replies.size() < count) {
@@ -113,6 +112,11 @@ Result<std::unique_ptr<RedisSync>> RedisSync::connect(const RedisOptions& option
 
 Result<RedisReply> RedisSync::command(std::initializer_list<std::string_view> arguments, Deadline deadline) {
   return command(std::span(arguments.begin(), arguments.size()), deadline);
+}
+
+Result<std::vector<RedisReply>> RedisSync::pipeline(std::string_view bytes, std::size_t replies, Deadline deadline) {
+  if (auto written = write(bytes, deadline); !written) return tl::unexpected(written.error());
+  return read_replies(replies, deadline);
 }
 
 struct RedisPool::State {

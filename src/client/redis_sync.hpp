@@ -30,10 +30,13 @@ class RedisSync {
 
   // Writes commands that were appended to `bytes` and reads `replies` replies, error replies among them
   // as they came. A failure after the first byte was written is `uncertain`.
-  virtual Result<std::vector<RedisReply>> pipeline(std::string_view bytes, std::size_t replies, Deadline deadline) = 0;
+  Result<std::vector<RedisReply>> pipeline(std::string_view bytes, std::size_t replies, Deadline deadline);
 
-  // For subscriptions: writes without reading; reads one reply (nothing when the deadline passed).
+  // The halves of a pipeline, for who has something to do between them, and for subscriptions. A failure to read is
+  // `uncertain`.
   virtual Result<void> write(std::string_view bytes, Deadline deadline) = 0;
+  virtual Result<std::vector<RedisReply>> read_replies(std::size_t count, Deadline deadline) = 0;
+  // One reply; nothing when the deadline passed.
   virtual Result<std::optional<RedisReply>> read(Deadline deadline) = 0;
 
   [[nodiscard]] virtual bool usable() const noexcept = 0;

@@ -123,10 +123,7 @@ void write_properties(Writer& to, const TaskMessage& m) {
 
 }  // namespace
 
-std::string encode_envelope(const TaskMessage& message) {
-  std::string out;
-  constexpr std::size_t fixed = 1100;  // names, ids, routing: one allocation for most messages
-  out.reserve(fixed + message.body.size() / 3 * 4 + message.argsrepr.size() + message.kwargsrepr.size());
+void append_envelope(std::string& out, const TaskMessage& message) {
   out += R"({"body": ")";
   append_base64(out, message.body);
   Writer to(out);
@@ -135,6 +132,13 @@ std::string encode_envelope(const TaskMessage& message) {
   write_headers(to, message);
   write_properties(to, message);
   out += "}}";
+}
+
+std::string encode_envelope(const TaskMessage& message) {
+  std::string out;
+  constexpr std::size_t fixed = 1100;  // names, ids, routing: one allocation for most messages
+  out.reserve(fixed + message.body.size() / 3 * 4 + message.argsrepr.size() + message.kwargsrepr.size());
+  append_envelope(out, message);
   return out;
 }
 

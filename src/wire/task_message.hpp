@@ -89,6 +89,7 @@ struct DecodeLimits {
 
 // One entry of a Redis list or SQLite row: the JSON envelope of kombu's virtual transports, body in base64.
 std::string encode_envelope(const TaskMessage& message);
+void append_envelope(std::string& out, const TaskMessage& message);
 tl::expected<TaskMessage, BadMessage> decode_envelope(std::string_view bytes, const DecodeLimits& limits = {});
 
 }  // namespace lovage::wire

@@ -1,6 +1,7 @@
 // RedisBroker: purging, workers and dead letters, for people.
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 #include "broker/redis/redis_broker.hpp"
@@ -138,10 +139,10 @@ Result<void> RedisBroker::retry_dead_letter(const std::string& key, const wire::
   if (!is_letter_key(key)) return fail(Errc::not_found, "no dead letter has the key " + key);
   auto connection = pool_.take(deadline);
   if (!connection) return tl::unexpected(connection.error());
-  const auto routes = route(**connection, std::span(&message, 1), deadline);
-  if (!routes.front()) return tl::unexpected(routes.front().error());
+  auto lists = list_keys(**connection, message, deadline);
+  if (!lists) return tl::unexpected(lists.error());
   ScriptCall call{&retry_dead_letter_script(), {keys_.dead()}, {key, wire::encode_envelope(message)}};
-  for (const auto& list : *routes.front()) call.keys.push_back(keys_.list(list));
+  call.keys.insert(call.keys.end(), std::make_move_iterator(lists->begin()), std::make_move_iterator(lists->end()));
   const auto reply = run(**connection, call, deadline);
   if (!reply) return tl::unexpected(reply.error());
   if (reply->integer == 0) return fail(Errc::not_found, "no dead letter has the key " + key);

@@ -1,5 +1,7 @@
-// RedisBroker::publish: LPUSH in pipelined chunks, one round trip for a single message.
+// RedisBroker::publish: one LPUSH for each list of a chunk, and a chunk is built while the server works on the one
+// before it. One round trip for a single message.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "broker/redis/redis_broker.hpp"
@@ -9,103 +11,156 @@ namespace {
 
 constexpr std::size_t kChunkMessages = 1'000;
 constexpr std::size_t kChunkBytes = 1u << 20;
+// A program that sends to ever new queues declares them again now and then.
+constexpr std::size_t kMostDeclared = 1'000;
 
-// Commands that travel together, and which replies belong to which message.
-struct Chunk {
-  struct Part {
-    std::size_t message = 0;
-    std::size_t replies = 0;
-    std::string declares;  // the queue whose binding is written before it
-  };
-  std::string bytes;
-  std::size_t replies = 0;
-  std::vector<Part> parts;
+using Outcomes = std::vector<Result<void>>;
 
-  [[nodiscard]] bool is_full() const { return parts.size() >= kChunkMessages || bytes.size() >= kChunkBytes; }
-  void add(std::initializer_list<std::string_view> words) {
-    client::append_command(bytes, words);
-    ++replies;
-    ++parts.back().replies;
+// Messages that travel together.
+class Chunk {
+ public:
+  [[nodiscard]] bool empty() const noexcept { return copies_.empty(); }
+  [[nodiscard]] bool is_full() const noexcept { return copies_.size() >= kChunkMessages || bytes_ >= kChunkBytes; }
+  [[nodiscard]] std::size_t replies() const noexcept { return pushes_.size(); }
+
+  void add(std::size_t message, const std::string& list_key, std::string_view envelope) {
+    auto push = std::find_if(pushes_.begin(), pushes_.end(), [&](const Push& known) { return known.key == list_key; });
+    if (push == pushes_.end()) push = pushes_.insert(push, {list_key, {}, 0});
+    client::append_word(push->words, envelope);
+    ++push->count;
+    bytes_ += envelope.size();
+    copies_.push_back({message, static_cast<std::size_t>(push - pushes_.begin())});
   }
+
+  [[nodiscard]] std::string commands() const {
+    std::string out;
+    out.reserve(bytes_ + 16 * copies_.size() + 256 * pushes_.size());
+    for (const Push& push : pushes_) {
+      client::append_command_head(out, 2 + push.count);
+      client::append_word(out, "LPUSH");
+      client::append_word(out, push.key);
+      out += push.words;
+    }
+    return out;
+  }
+
+  void fail(const Failure& why, Outcomes& outcomes) const {
+    for (const Copy& copy : copies_) outcomes[copy.message] = tl::unexpected(why);
+  }
+  void take(std::span<const client::RedisReply> replies, Outcomes& outcomes) const {
+    for (const Copy& copy : copies_) {
+      const auto& reply = replies[copy.push];
+      if (reply.is_error()) outcomes[copy.message] = tl::unexpected(client::failure_of(reply));
+    }
+  }
+
+ private:
+  struct Push {
+    std::string key;
+    std::string words;
+    std::size_t count = 0;
+  };
+  struct Copy {  // of a message, in one list
+    std::size_t message = 0;
+    std::size_t push = 0;
+  };
+  std::vector<Push> pushes_;
+  std::vector<Copy> copies_;
+  std::size_t bytes_ = 0;
 };
 
-Result<void> outcome(std::span<const client::RedisReply> replies) {
-  for (const auto& reply : replies) {
-    if (reply.is_error()) return tl::unexpected(client::failure_of(reply));
+// The same failure for what was not sent: without the doubt.
+Failure unsent(Failure why) {
+  if (why.code == Errc::uncertain) why.code = Errc::unavailable;
+  return why;
+}
+
+void fail_from(std::size_t from, const Failure& why, Outcomes& outcomes) {
+  for (std::size_t i = from; i < outcomes.size(); ++i) {
+    if (outcomes[i]) outcomes[i] = tl::unexpected(why);
   }
-  return {};
 }
 
 }  // namespace
 
 std::vector<Result<void>> RedisBroker::publish(std::span<const wire::TaskMessage> messages, Deadline deadline) {
-  std::vector<Result<void>> outcomes(messages.size());
-  const auto fail_from = [&](std::size_t from, const Failure& why) {
-    for (std::size_t i = from; i < outcomes.size(); ++i) {
-      if (outcomes[i]) outcomes[i] = tl::unexpected(why);
-    }
-  };
+  Outcomes outcomes(messages.size());
   auto connection = pool_.take(deadline);
   if (!connection) {
-    fail_from(0, connection.error());
+    fail_from(0, connection.error(), outcomes);
     return outcomes;
   }
-  const auto routes = route(**connection, messages, deadline);
-  for (std::size_t i = 0; i < messages.size(); ++i) {
-    if (!routes[i]) outcomes[i] = tl::unexpected(routes[i].error());
+  if (const auto declared = declare_new(**connection, messages, deadline); !declared) {
+    fail_from(0, unsent(declared.error()), outcomes);
+    return outcomes;
   }
+  const Routes routes = route(**connection, messages, deadline);
 
   std::size_t next = 0;
-  while (next < messages.size()) {
-    Chunk chunk;
+  std::string envelope;
+  const auto fill = [&](Chunk& chunk) {
     for (; next < messages.size() && !chunk.is_full(); ++next) {
-      if (!routes[next]) continue;
-      const auto& message = messages[next];
-      chunk.parts.push_back({next, 0, {}});
-      const std::string binding = undeclared_binding(message);
-      const bool here = std::any_of(chunk.parts.begin(), chunk.parts.end(),
-                                    [&](const auto& part) { return part.declares == message.routing_key; });
-      if (!binding.empty() && !here) {
-        chunk.parts.back().declares = message.routing_key;
-        chunk.add({"SADD", keys_.binding(message.routing_key), binding});
+      const auto& lists = routes.ways[routes.way_of[next]];
+      if (!lists) {
+        outcomes[next] = tl::unexpected(lists.error());
+        continue;
       }
-      const std::string envelope = wire::encode_envelope(message);
-      for (const auto& list : *routes[next]) chunk.add({"LPUSH", keys_.list(list), envelope});
+      envelope.clear();
+      wire::append_envelope(envelope, messages[next]);
+      for (const auto& list : *lists) chunk.add(next, list, envelope);
     }
-    if (chunk.parts.empty()) break;
-    const auto replies = (*connection)->pipeline(chunk.bytes, chunk.replies, deadline);
-    if (!replies) {
-      for (const auto& part : chunk.parts) outcomes[part.message] = tl::unexpected(replies.error());
-      // The rest was not sent; the same failure without the doubt.
-      const bool doubt = replies.error().code == Errc::uncertain;
-      fail_from(next, {doubt ? Errc::unavailable : replies.error().code, replies.error().message});
-      break;
+  };
+  std::optional<Chunk> under_way;
+  while (true) {
+    Chunk chunk;
+    fill(chunk);
+    std::optional<Failure> failure;
+    if (!chunk.empty()) {
+      if (const auto written = (*connection)->write(chunk.commands(), deadline); !written) failure = written.error();
     }
-    std::span<const client::RedisReply> rest(*replies);
-    for (const auto& part : chunk.parts) {
-      outcomes[part.message] = outcome(rest.first(part.replies));
-      rest = rest.subspan(part.replies);
-      if (part.declares.empty() || !outcomes[part.message]) continue;
-      const std::lock_guard lock(mutex_);
-      declared_.insert(part.declares);
+    if (failure) chunk.fail(*failure, outcomes);
+    if (under_way) {
+      const auto replies = (*connection)->read_replies(under_way->replies(), deadline);
+      if (replies) {
+        under_way->take(*replies, outcomes);
+      } else {
+        failure = replies.error();
+        under_way->fail(*failure, outcomes);
+        chunk.fail(*failure, outcomes);
+      }
     }
+    if (failure) fail_from(next, unsent(*failure), outcomes);
+    if (failure || chunk.empty()) return outcomes;
+    under_way = std::move(chunk);
   }
-  return outcomes;
 }
 
+// Messages that go one way mostly follow each other: each way is looked up once for all of them.
 RedisBroker::Routes RedisBroker::route(client::RedisSync& connection, std::span<const wire::TaskMessage> messages,
                                        Deadline deadline) {
   Routes routes;
-  routes.reserve(messages.size());
-  for (const auto& message : messages) {
-    if (auto read = read_bindings(connection, message.exchange, deadline); !read) {
-      routes.emplace_back(tl::unexpected(read.error()));
-      continue;
-    }
-    const std::lock_guard lock(mutex_);
-    routes.push_back(bindings_.lists_for(message));
+  routes.way_of.reserve(messages.size());
+  const auto same_way = [](const wire::TaskMessage& a, const wire::TaskMessage& b) {
+    return a.routing_key == b.routing_key && a.exchange == b.exchange && a.priority == b.priority;
+  };
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const auto& message = messages[i];
+    if (i == 0 || !same_way(message, messages[i - 1])) routes.ways.push_back(list_keys(connection, message, deadline));
+    routes.way_of.push_back(routes.ways.size() - 1);
   }
   return routes;
+}
+
+Result<std::vector<std::string>> RedisBroker::list_keys(client::RedisSync& connection, const wire::TaskMessage& message,
+                                                        Deadline deadline) {
+  if (const auto read = read_bindings(connection, message.exchange, deadline); !read) {
+    return tl::unexpected(read.error());
+  }
+  const std::lock_guard lock(mutex_);
+  auto lists = bindings_.lists_for(message);
+  if (!lists) return lists;
+  for (auto& list : *lists) list = keys_.list(list);
+  return lists;
 }
 
 Result<void> RedisBroker::read_bindings(client::RedisSync& connection, const std::string& exchange, Deadline deadline) {
@@ -114,24 +169,41 @@ Result<void> RedisBroker::read_bindings(client::RedisSync& connection, const std
     if (bindings_.knows(exchange)) return {};
   }
   const auto rows = connection.command({"SMEMBERS", keys_.binding(exchange)}, deadline);
-  if (!rows) {
-    // Nothing of the message was sent yet.
-    const bool doubt = rows.error().code == Errc::uncertain;
-    return fail(doubt ? Errc::unavailable : rows.error().code, rows.error().message);
-  }
+  if (!rows) return tl::unexpected(unsent(rows.error()));
   const std::lock_guard lock(mutex_);
   bindings_.learn(exchange, *rows);
   return {};
 }
 
-// The row that kombu's declare would write for the message's queue, unless this process has; else empty.
-std::string RedisBroker::undeclared_binding(const wire::TaskMessage& message) {
-  if (!message.exchange.empty()) return {};
+// Writes the bindings that kombu's declare would write for queues which messages name themselves, once per process.
+Result<void> RedisBroker::declare_new(client::RedisSync& connection, std::span<const wire::TaskMessage> messages,
+                                      Deadline deadline) {
+  std::set<std::string> fresh;
+  {
+    const std::lock_guard lock(mutex_);
+    const std::string* last = nullptr;
+    for (const auto& message : messages) {
+      if (!message.exchange.empty() || (last != nullptr && *last == message.routing_key)) continue;
+      last = &message.routing_key;
+      if (!declared_.contains(message.routing_key)) fresh.insert(message.routing_key);
+    }
+  }
+  if (fresh.empty()) return {};
+  std::string bytes;
+  for (const auto& name : fresh) {
+    wire::QueueDeclaration queue;
+    queue.name = name;
+    client::append_command(bytes, {"SADD", keys_.binding(name), keys_.binding_row(queue)});
+  }
+  const auto replies = connection.pipeline(bytes, fresh.size(), deadline);
+  if (!replies) return tl::unexpected(replies.error());
+  for (const auto& reply : *replies) {
+    if (reply.is_error()) return tl::unexpected(client::failure_of(reply));
+  }
   const std::lock_guard lock(mutex_);
-  if (declared_.contains(message.routing_key)) return {};
-  wire::QueueDeclaration queue;
-  queue.name = message.routing_key;
-  return keys_.binding_row(queue);
+  if (declared_.size() + fresh.size() > kMostDeclared) declared_.clear();
+  declared_.merge(fresh);
+  return {};
 }
 
 }  // namespace lovage::broker::redis

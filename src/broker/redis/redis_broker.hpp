@@ -56,10 +56,16 @@ class RedisBroker final : public Broker {
 
  private:
   // publish.cpp
-  using Routes = std::vector<Result<std::vector<std::string>>>;
+  struct Routes {
+    std::vector<Result<std::vector<std::string>>> ways;  // the keys of the lists that a message goes to
+    std::vector<std::size_t> way_of;                     // of each message: which of the ways it goes
+  };
   Routes route(client::RedisSync& connection, std::span<const wire::TaskMessage> messages, Deadline deadline);
   Result<void> read_bindings(client::RedisSync& connection, const std::string& exchange, Deadline deadline);
-  std::string undeclared_binding(const wire::TaskMessage& message);
+  Result<std::vector<std::string>> list_keys(client::RedisSync& connection, const wire::TaskMessage& message,
+                                             Deadline deadline);
+  Result<void> declare_new(client::RedisSync& connection, std::span<const wire::TaskMessage> messages,
+                           Deadline deadline);
 
   // queue_counts.cpp
   Result<std::set<std::string>> known_queues(client::RedisSync& connection, Deadline deadline);

@@ -155,6 +155,7 @@ class RedisConsumer final : public Consumer {
   std::size_t in_flight_ = 0;
   bool hungry_ = true;   // the queues may hold something
   bool look_ = true;     // so may the inboxes
+  bool plenty_ = false;  // the queues held more than the last reserve took
   bool paused_ = false;  // the reserve script was refused: nothing is asked for until the retry timer
   bool alone_ = false;   // a suspect is held, or waits until nothing is
   std::uint64_t rings_ = 0;

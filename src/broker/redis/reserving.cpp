@@ -10,7 +10,7 @@ namespace lovage::broker::redis {
 namespace {
 
 constexpr std::size_t kBatch = 64;
-constexpr std::size_t kInFlight = 3;
+constexpr std::size_t kInFlight = 3;  // while there is plenty
 constexpr std::size_t kWorthAsking = 32;
 constexpr std::size_t kAdoptAtOnce = 64;
 constexpr std::chrono::milliseconds kLongestWait = std::chrono::years(100);
@@ -47,7 +47,7 @@ void RedisConsumer::send_reserves() {
   const bool rung = std::exchange(rings_heard_, rings_) != rings_;
   if (!wants_more() || (rung && credit_ < asked_ + bells_->waiting())) bells_->unblock(*commands_);
   if (!wants_more() && look_ && in_flight_ == 0) send_reserve(0, 0);
-  while (hungry_ && wants_more() && in_flight_ < kInFlight && credit_ > asked_) {
+  while (hungry_ && wants_more() && in_flight_ < (plenty_ ? kInFlight : 1) && credit_ > asked_) {
     const std::size_t room = credit_ - asked_;
     const std::size_t bytes = credit_bytes_ > asked_bytes_ ? credit_bytes_ - asked_bytes_ : 0;
     if (bytes == 0 && (in_flight_ > 0 || !credit_untouched_)) break;
@@ -114,6 +114,7 @@ void RedisConsumer::reserved(const Asked& asked, Result<client::RedisReply> repl
   if (parts.size() == 1 && parts[0].integer == 0) return lost();
   if (parts.size() != 7) return commands_->reset({Errc::bad_data, "a reserve reply of another shape"});
   if (asked.messages > 0 && asked.rings == rings_) hungry_ = parts[1].integer != 0;
+  if (asked.messages > 0) plenty_ = parts[1].integer == 1;
   const bool found_suspect = parts[1].integer == 2;
   wake_when_due(parts[2].integer);
   for (const auto& error : parts[6].items) server_refused("reserve messages", {Errc::refused, error.text});

@@ -15,6 +15,8 @@
 // hash in that step, or (a limit, or a failed write) is back at the head that it came from. The caller may lose the
 // reply: the hash says what was reserved. The pop is the first write, so that a full memory cannot stop what
 // follows it; what else could fail is looked at before it.
+//
+// Mostly one list of many holds something, and no schedule and no mark: EXISTS says so in one call for all of them.
 #pragma once
 
 #include <string_view>
@@ -26,13 +28,18 @@ local incarnations, reserved, held_marks, marks, ages = KEYS[1], KEYS[2], KEYS[3
 local first, most, budget = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local lists = (#KEYS - 5) / 3
 if redis.call('HEXISTS', incarnations, ARGV[1]) == 0 then return {0} end
-local held = redis.call('HLEN', reserved)
-local marked = redis.call('HLEN', marks) > 0
-if marked then redis.call('ZCARD', ages) end
+local function existing(first_key)
+  if lists == 0 then return 0 end
+  local keys = {}
+  for key = first_key, #KEYS, 3 do keys[#keys + 1] = KEYS[key] end
+  return redis.call('EXISTS', unpack(keys))
+end
 local strange = {}
 for j = 6 + lists, #ARGV do strange[ARGV[j]] = true end
-local alone = false
-if redis.call('HLEN', held_marks) > 0 then
+local marked, alone = false, false
+if redis.call('EXISTS', marks, held_marks) > 0 then
+  marked = redis.call('HLEN', marks) > 0
+  if marked then redis.call('ZCARD', ages) end
   for _, mark in ipairs(redis.call('HVALS', held_marks)) do alone = alone or string.sub(mark, 1, 2) == '1:' end
 end
 
@@ -68,9 +75,10 @@ local function move_due(i, list, schedule, now, room)
   for j = 1, #due do move(due[j], false, 'LPUSH') end
   return #due
 end
-local now, room = now_ms(), 100
+local scheduled, now, room = existing(8) > 0, 0, 100
+if scheduled then now = now_ms() end
 for i = 0, lists - 1 do
-  if room > 0 then room = room - move_due(i, KEYS[6 + 3 * i], KEYS[8 + 3 * i], now, room) end
+  if scheduled and room > 0 then room = room - move_due(i, KEYS[6 + 3 * i], KEYS[8 + 3 * i], now, room) end
 end
 
 local segments, messages, found_marks, origins = {}, {}, {}, {}
@@ -85,7 +93,7 @@ local function take(i, popped, list, ahead)
     local mark = marked and peek_mark(marks, message)
     local suspect = mark and string.sub(mark, 1, 1) == '1'
     local crowd = #messages > 0
-    if suspect and not full and (crowd or held > 0) then alone = true end
+    if suspect and not full and (crowd or redis.call('HLEN', reserved) > 0) then alone = true end
     if full or alone or #messages >= most or (crowd and bytes + #message > budget) then
       full, more = true, true
       break
@@ -111,18 +119,22 @@ local function take(i, popped, list, ahead)
   end
 end
 
-if ARGV[5] == '1' then
-  for i = 0, lists - 1 do
-    local list, inbox = KEYS[6 + 3 * i], KEYS[7 + 3 * i]
-    if not failed(redis.pcall('LLEN', list)) then
-      local popped = redis.pcall('RPOP', inbox, 1000)
-      if popped and not failed(popped) then take(i, popped, list) end
+local brought = ARGV[5] == '1' and existing(7) or 0
+for i = 0, lists - 1 do
+  if brought == 0 then break end
+  local list, inbox = KEYS[6 + 3 * i], KEYS[7 + 3 * i]
+  if not failed(redis.pcall('LLEN', list)) then
+    local popped = redis.pcall('RPOP', inbox, 1000)
+    if popped and not failed(popped) then
+      brought = brought - 1
+      take(i, popped, list)
     end
   end
 end
+local waiting = not full and existing(6) or 0
 for i = 0, lists - 1 do
   local list = KEYS[6 + 3 * i]
-  while not full and not left[i] do
+  while waiting > 0 and not full and not left[i] do
     if #messages >= most then
       full, more = true, true
       break
@@ -137,15 +149,15 @@ end
 
 -- With room left, this worker tries what others do not know before that is due. Such messages bear a mark.
 for i = 0, lists - 1 do
-  if full or not marked then break end
-  local waiting = redis.pcall('ZRANGE', KEYS[8 + 3 * i], 0, 99, 'WITHSCORES')
-  if failed(waiting) or failed(redis.pcall('LLEN', KEYS[6 + 3 * i])) then waiting = {} end
-  for j = 1, #waiting, 2 do
-    local member, task = waiting[j], unknown_task(waiting[j])
+  if full or not marked or not scheduled then break end
+  local early = redis.pcall('ZRANGE', KEYS[8 + 3 * i], 0, 99, 'WITHSCORES')
+  if failed(early) or failed(redis.pcall('LLEN', KEYS[6 + 3 * i])) then early = {} end
+  for j = 1, #early, 2 do
+    local member, task = early[j], unknown_task(early[j])
     if task and not strange[task] and not full and #messages < most then
       redis.call('ZREM', KEYS[8 + 3 * i], member)
       local bytes = string.sub(member, string.find(member, '\n', 1, true) + 1)
-      take(i, {bytes}, KEYS[6 + 3 * i], math.max(0, tonumber(waiting[j + 1]) - now))
+      take(i, {bytes}, KEYS[6 + 3 * i], math.max(0, tonumber(early[j + 1]) - now))
     end
   end
 end
@@ -168,7 +180,7 @@ if #messages > 0 then
 end
 
 local next_due = -1
-if not more then
+if scheduled and not more then
   for i = 0, lists - 1 do
     local soonest = redis.pcall('ZRANGE', KEYS[8 + 3 * i], 0, 0, 'WITHSCORES')
     if not soonest.err and soonest[2] then

@@ -40,7 +40,6 @@ if redis.call('HEXISTS', incarnations, id) == 0 then return {0} end
 local before = redis.call('HGET', settled, batch)
 if before then return {1, before, -1, {}} end
 local suspects = redis.call('HLEN', held_marks) > 0
-local now = now_ms()
 
 local checked = {}
 local function refuses(key, command)
@@ -81,7 +80,11 @@ while p <= #ARGV do
   kind_at[n] = send_at[n] + 2 * tonumber(ARGV[p + 3])
   p = kind_at[n] + KIND_ARGS[kinds[n]]
 end
-if #tokens > 0 then bytes = redis.call('HMGET', reserved, unpack(tokens)) end
+local now = 0
+if #tokens > 0 then
+  bytes = redis.call('HMGET', reserved, unpack(tokens))
+  now = now_ms()
+end
 for n = 1, #tokens do
   codes[n] = bytes[n] and '1' or '0'
   if bytes[n] then
@@ -133,26 +136,9 @@ local function store(key, meta)
   if not reply.err then reply = redis.pcall('PUBLISH', key, meta) end
   return type(reply) == 'table' and reply.err
 end
--- A plain settlement's words are its token, its state and its meta, at ARGV[at(n)] and behind.
-local function at(n) return 6 + 3 * n end
-local here, plain_keys, named = {}, {}, {}
-for n = 1, plain_count do
-  local token, key = ARGV[at(n)], false
-  if ARGV[at(n) + 1] ~= '' then
-    key = KEYS[plain_key]
-    plain_key = plain_key + 1
-  end
-  if not named[token] and redis.call('HEXISTS', reserved, token) == 1 then
-    named[token] = true
-    here[#here + 1] = n
-    plain_keys[n] = key
-  end
-end
-local asked = {unpack(wanted)}
-for _, n in ipairs(here) do asked[#asked + 1] = plain_keys[n] or nil end
-local may_write, may_write_plain, plain_errors = {}, {}, {}
-in_results(asked, function()
-  local state = states_of(asked)
+local may_write = {}
+in_results(wanted, function()
+  local state = states_of(wanted)
   for j, key in ipairs(wanted) do
     local n, r = wanted_at[j][1], wanted_at[j][2]
     if type(state[key]) == 'table' then
@@ -163,20 +149,11 @@ in_results(asked, function()
       state[key] = ARGV[r + 1]
     end
   end
-  for _, n in ipairs(here) do
-    local key = plain_keys[n]
-    if key and type(state[key]) == 'table' then
-      plain_errors[n] = state[key].err
-    elseif key and may_replace(state[key], ARGV[at(n) + 1]) then
-      may_write_plain[n] = true
-      state[key] = ARGV[at(n) + 1]
-    end
-  end
 end)
 
 -- Then it is written; `undo` holds what takes back the pushes of one settlement.
 local soonest = -1
-local undo, fenced, settled_here = {}, {}, {}
+local undo, fenced = {}, {}
 local function to_undo(n, ...)
   undo[n] = undo[n] or {}
   undo[n][#undo[n] + 1] = {...}
@@ -221,7 +198,7 @@ local function write(n)
     codes[n] = '0'
     return
   end
-  fenced[n], settled_here[token] = true, true
+  fenced[n] = true
   for at = send_at[n], kind_at[n] - 1, 2 do push('LPUSH', KEYS[tonumber(ARGV[at])], ARGV[at + 1], n) end
   if kind == 'x' then
     local at = kind_at[n]
@@ -263,26 +240,46 @@ for n, err in pairs(unstored) do failed(n, err) end
 
 -- The plain ones' messages leave all at once, behind their results: one that cannot be stored has never left. The
 -- HDEL of nothing shows that the last write will not be refused, and opens a full memory for what follows it.
+-- A plain settlement's words are its token, its state and its meta, at ARGV[at(n)] and behind.
+local function at(n) return 6 + 3 * n end
 local function settle_plain()
   local first = #codes
-  for n = 1, plain_count do codes[first + n] = '0' end
+  local here, keys, asked, named, refusal = {}, {}, {}, {}, {}
+  for n = 1, plain_count do
+    local token, key = ARGV[at(n)], false
+    codes[first + n] = '0'
+    if ARGV[at(n) + 1] ~= '' then
+      key = KEYS[plain_key]
+      plain_key = plain_key + 1
+    end
+    if not named[token] and redis.call('HEXISTS', reserved, token) == 1 then
+      named[token] = true
+      here[#here + 1] = n
+      keys[n] = key
+      asked[#asked + 1] = key or nil
+    end
+  end
   local probe = redis.pcall('HDEL', reserved, '')
   local refused = type(probe) == 'table' and probe.err
-  for _, n in ipairs(here) do plain_errors[n] = plain_errors[n] or refused or nil end
   in_results(asked, function()
+    local state = states_of(asked)
     for _, n in ipairs(here) do
-      if may_write_plain[n] and not plain_errors[n] and not settled_here[ARGV[at(n)]] then
-        plain_errors[n] = store(plain_keys[n], ARGV[at(n) + 2]) or nil
+      local key, next_state = keys[n], ARGV[at(n) + 1]
+      if key and type(state[key]) == 'table' then
+        refusal[n] = state[key].err
+      elseif key and not refused and may_replace(state[key], next_state) then
+        refusal[n] = store(key, ARGV[at(n) + 2]) or nil
+        if not refusal[n] then state[key] = next_state end
       end
     end
   end)
   local gone = {}
   for _, n in ipairs(here) do
     local token = ARGV[at(n)]
-    if plain_errors[n] then
+    if refused or refusal[n] then
       codes[first + n] = '2'
-      alarm(token, plain_errors[n])
-    elseif not settled_here[token] then
+      alarm(token, refused or refusal[n])
+    else
       codes[first + n] = '1'
       gone[#gone + 1] = token
     end
