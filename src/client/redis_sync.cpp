@@ -65,7 +65,7 @@ class Connection final : public RedisSync {
       const auto transfer = socket_.read_some(buffer_);
       if (!transfer) return broken(transfer.error().code, transfer.error().message);
       if (transfer->want != net::Want::nothing) {
-        if (!net::block_on({socket_.fd(), transfer->want}, deadline)) return std::nullopt;
+        if (deadline.passed() || !net::block_on({socket_.fd(), transfer->want}, deadline)) return std::nullopt;
         continue;
       }
       if (auto fed = reader_.feed({buffer_.data(), transfer->bytes}); !fed) {

@@ -28,6 +28,7 @@ struct Channel {
   int waiters = 0;
   std::uint64_t confirmed = 0;      // how often the server has confirmed the subscription: each time a GET is due
   std::optional<std::string> meta;  // ready
+  std::optional<Failure> refusal;   // of the look that came with the subscription
 };
 
 }  // namespace
@@ -39,6 +40,7 @@ struct ResultWaiter::State {
   std::condition_variable changed;
   std::map<std::string, Channel> channels;
   bool has_leader = false;
+  bool transactions = true;                       // the server takes a SUBSCRIBE in a transaction
   std::unique_ptr<client::RedisSync> connection;  // used by the leader alone, but while it holds the mutex
   std::string unwritten;                          // SUBSCRIBE and UNSUBSCRIBE commands
   std::optional<Failure> failure;                 // why there is no connection
@@ -56,8 +58,17 @@ struct ResultWaiter::State {
   }
   void enter(const std::string& key) {
     if (channels[key].waiters++ > 0) return;
-    client::append_command(unwritten, {"SUBSCRIBE", key});
+    subscribe(key);
     if (has_leader) wake_leader();
+  }
+  // Alone on the connection, a key is looked at and subscribed to in one step, with one answer. A connection that is
+  // subscribed already takes no other commands: there the confirmation asks for a GET on another one.
+  void subscribe(const std::string& key) {
+    if (!transactions || channels.size() > 1) return client::append_command(unwritten, {"SUBSCRIBE", key});
+    client::append_command(unwritten, {"MULTI"});
+    client::append_command(unwritten, {"GET", key});
+    client::append_command(unwritten, {"SUBSCRIBE", key});
+    client::append_command(unwritten, {"EXEC"});
   }
   void leave(const std::string& key) {
     const auto at = channels.find(key);
@@ -89,10 +100,13 @@ struct ResultWaiter::State {
   }
   void resubscribe() {
     unwritten.clear();
-    for (const auto& [key, channel] : channels) client::append_command(unwritten, {"SUBSCRIBE", key});
+    for (const auto& [key, channel] : channels) subscribe(key);
   }
-  // What came: ["subscribe", key, n], ["message", key, meta], ["unsubscribe", ...].
+  // What came: [meta or nil, ["subscribe", key, n]] of a transaction, ["subscribe", key, n], ["message", key, meta],
+  // ["unsubscribe", ...].
   void take(client::RedisReply& reply) {
+    if (reply.is_error() && std::exchange(transactions, false)) return resubscribe();
+    if (reply.items.size() == 2 && reply.items[1].items.size() == 3) return take_transaction(reply);
     if (reply.items.size() < 3) return;
     const auto at = channels.find(reply.items[1].text);
     if (at == channels.end()) return;
@@ -100,6 +114,17 @@ struct ResultWaiter::State {
     if (reply.items[0].text == "message" && is_ready_meta(reply.items[2].text)) {
       at->second.meta = std::move(reply.items[2].text);
     }
+    changed.notify_all();
+  }
+  void take_transaction(client::RedisReply& reply) {
+    const auto at = channels.find(reply.items[1].items[1].text);
+    if (at == channels.end()) return;
+    client::RedisReply& stored = reply.items[0];
+    if (stored.is_error()) {
+      at->second.refusal = client::failure_of(stored);
+      ++at->second.confirmed;  // looked at again
+    }
+    if (!stored.is_nil() && !stored.is_error() && is_ready_meta(stored.text)) at->second.meta = std::move(stored.text);
     changed.notify_all();
   }
   // Whether anything was there.
@@ -196,6 +221,7 @@ Result<std::optional<std::string>> ResultWaiter::wait(const std::string& key, De
       auto reply = connection ? (*connection)->command({"GET", key}, deadline)
                               : Result<client::RedisReply>(tl::unexpected(connection.error()));
       lock.lock();
+      if (reply) shared.channels[key].refusal.reset();
       if (reply && !reply->is_nil() && is_ready_meta(reply->text)) {
         meta = std::move(reply->text);
         break;
@@ -224,6 +250,7 @@ Result<std::optional<std::string>> ResultWaiter::wait(const std::string& key, De
     shared.lead_once(lock, pool_.options(), deadline, deadline.or_earlier(again));
     shared.has_leader = false;
   }
+  if (!refused) refused = shared.channels[key].refusal;
   const auto failure = refused ? refused : shared.failure;
   shared.leave(key);
   // A leader is needed as long as somebody waits.

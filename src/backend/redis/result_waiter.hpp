@@ -21,8 +21,9 @@ class ResultWaiter {
   ResultWaiter(const ResultWaiter&) = delete;
   ResultWaiter& operator=(const ResultWaiter&) = delete;
 
-  // The meta under `key` once its state is ready; nothing when the deadline passed. The subscription's
-  // confirmation is not awaited: after it one GET catches what was published before it.
+  // The meta under `key` once its state is ready; nothing when the deadline passed. Looks and subscribes in one step,
+  // so that nothing is missed between the two; beside other waiters one GET after the subscription's confirmation
+  // catches what was published before it.
   Result<std::optional<std::string>> wait(const std::string& key, Deadline deadline);
 
  private:

@@ -71,9 +71,47 @@ TEST(ResultWaiter, TellsWhyTheLookIsRefusedWhenItsTimeIsOver) {
   const RedisServer server;
   auto backend = backend_at(server.url());
   server.command({"LPUSH", key_of("a"), "no result"});
-  const auto meta = backend.wait("a", Deadline::after(100ms));
+  const auto meta = backend.wait("a", Deadline::after(500ms));
   ASSERT_FALSE(meta);
   EXPECT_NE(meta.error().message.find("WRONGTYPE"), std::string::npos) << meta.error().message;
+}
+
+TEST(ResultWaiter, LooksAndSubscribesInOneStep) {
+  const RedisServer server;
+  auto backend = backend_at(server.url());
+  auto waiting = wait_for(backend, "a");
+  ASSERT_TRUE(wait_info(server, "commandstats", "cmdstat_exec:"));
+  server.command({"PUBLISH", key_of("a"), meta_of("a")});
+  expect_soon(waiting, meta_of("a"));
+  server.command({"SET", key_of("b"), meta_of("b")});  // published before anybody listened
+  auto late = wait_for(backend, "b");
+  expect_soon(late, meta_of("b"));
+}
+
+TEST(ResultWaiter, BesideAnotherOneAGetFollowsTheSubscription) {
+  const RedisServer server;
+  auto backend = backend_at(server.url());
+  auto first = wait_for(backend, "a");
+  ASSERT_TRUE(wait_info(server, "commandstats", "cmdstat_exec:"));
+  server.command({"SET", key_of("b"), meta_of("b")});
+  auto second = wait_for(backend, "b");
+  expect_soon(second, meta_of("b"));
+  EXPECT_NE(server.info("commandstats").find("cmdstat_exec:calls=1,"), std::string::npos);
+  server.command({"PUBLISH", key_of("a"), meta_of("a")});
+  expect_soon(first, meta_of("a"));
+}
+
+TEST(ResultWaiter, DoesWithoutTransactionsWhereTheServerTakesNone) {
+  const RedisServer server;
+  server.command({"ACL", "SETUSER", "default", "-multi"});
+  auto backend = backend_at(server.url());
+  server.command({"SET", key_of("a"), meta_of("a")});
+  auto stored = wait_for(backend, "a");
+  expect_soon(stored, meta_of("a"));
+  auto waiting = wait_for(backend, "b");
+  const Deadline deadline = Deadline::after(20s);
+  while (server.command({"PUBLISH", key_of("b"), meta_of("b")}).integer == 0) ASSERT_FALSE(deadline.passed());
+  expect_soon(waiting, meta_of("b"));
 }
 
 TEST(ResultWaiter, WakesTheOneThatReadsForAllWhenAnotherFindsItsConnectionBroken) {
