@@ -9,6 +9,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   # With optimisation, g++ 12 sees overlaps, overflows and uninitialised members in std::string concatenation and
   # in moved std::variant and std::optional that are not there (its bugs 105651, 105562 and 107852).
   target_compile_options(lovage_options INTERFACE -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow)
+  # As clang does by itself: nobody puts a function of his own in the place of one of ours.
+  target_compile_options(lovage_options INTERFACE -fno-semantic-interposition)
 endif()
 set(glibcxx_assertions $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
 if(LOVAGE_SANITIZE)

@@ -67,8 +67,8 @@ struct Reject {
 // All members may be called from the task's own thread only, but for soft_time_limit_exceeded.
 class Context {
  public:
-  [[nodiscard]] const RequestInfo& request() const noexcept;
-  [[nodiscard]] const std::string& id() const noexcept { return request().id; }
+  [[nodiscard]] const RequestInfo& request() const;
+  [[nodiscard]] const std::string& id() const { return request().id; }
 
   // Stores a custom state with its meta ("PROGRESS", {{"done", 10}, {"total", 100}}). Does nothing
   // for tasks whose result is ignored. Never replaces a ready state. Celery: self.update_state.

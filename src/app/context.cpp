@@ -26,8 +26,8 @@ Context* Context::current() noexcept {
   return current_context;
 }
 
-const RequestInfo& Context::request() const noexcept {
-  return state_->request;
+const RequestInfo& Context::request() const {
+  return state_->facts();
 }
 
 void Context::update_state(std::string_view state, Value meta) {
@@ -49,7 +49,7 @@ void Context::retry(const RetryOptions& options) {
   if (!asked.countdown && !asked.eta && task != nullptr) asked.countdown = task->options.default_retry_delay;
   const std::exception_ptr cause = std::current_exception();
   const auto most = asked.max_retries ? asked.max_retries : task != nullptr ? task->options.max_retries : 3;
-  if (most && state_->request.retries >= *most) app::throw_retries_exceeded(state_->request, cause);
+  if (most && state_->facts().retries >= *most) app::throw_retries_exceeded(state_->facts(), cause);
   state_->retry_traceback = app::throw_frames(cause);
   state_->retry_cause = cause;
   state_->retry_asked = std::move(asked);

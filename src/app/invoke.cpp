@@ -72,7 +72,7 @@ std::chrono::milliseconds autoretry_delay(const TaskOptions& options, std::int64
 
 bool may_autoretry(const TaskDefinition& task, const Context::State& state, const std::exception_ptr& error) {
   if (!task.options.autoretry_for.matches(error)) return false;
-  return !task.options.max_retries || state.request.retries < *task.options.max_retries;
+  return !task.options.max_retries || state.facts().retries < *task.options.max_retries;
 }
 
 Raised raised(const TaskDefinition& task, const std::exception_ptr& error) {
@@ -84,9 +84,9 @@ Raised raised(const TaskDefinition& task, const std::exception_ptr& error) {
 }
 
 void warn_swallowed(const Context::State& state) {
-  log::warning("Task " + state.request.task + "[" + state.request.id +
+  log::warning("Task " + state.facts().task + "[" + state.facts().id +
                    "] caught the signal of its own retry() and went on: it is retried all the same",
-               {{"id", state.request.id}, {"name", state.request.task}});
+               {{"id", state.facts().id}, {"name", state.facts().task}});
 }
 
 Invocation after_exception(const TaskDefinition& task, Context::State& state, std::uint64_t random,
@@ -96,7 +96,7 @@ Invocation after_exception(const TaskDefinition& task, Context::State& state, st
     return retry_raised(state);
   }
   if (may_autoretry(task, state, error)) {
-    state.retry_asked = RetryOptions{.countdown = autoretry_delay(task.options, state.request.retries, random)};
+    state.retry_asked = RetryOptions{.countdown = autoretry_delay(task.options, state.facts().retries, random)};
     state.retry_cause = error;
     state.retry_traceback = throw_frames(error);
     return retry_raised(state);

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <variant>
@@ -24,6 +25,13 @@ class Context::State {
   virtual ~State() = default;
   virtual void update_state(std::string_view state, Value meta) = 0;
 
+  // Everything that is known of the message. Thread-safe.
+  const RequestInfo& facts() {
+    std::call_once(completed_, [this] { complete_request(); });
+    return request;
+  }
+
+  // `args` and `kwargs`, and what complete_request() adds: most tasks never ask for more.
   RequestInfo request;
   const app::TaskDefinition* definition = nullptr;
   std::atomic<bool> soft_limit_passed{false};  // set by the pool's watch, read by the task
@@ -34,6 +42,11 @@ class Context::State {
   std::exception_ptr retry_cause;           // the exception that was being handled then, if any
   std::string retry_traceback;              // where it was thrown
   std::vector<std::string> children;        // ids of the tasks sent by the task
+
+ private:
+  virtual void complete_request() {}
+
+  std::once_flag completed_;
 };
 
 }  // namespace lovage

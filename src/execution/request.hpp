@@ -23,9 +23,11 @@ using JobId = std::uint64_t;
 // A decoded message that the worker and its pool hold together: it is taken apart once and never copied.
 class SharedMessage {
  public:
-  SharedMessage() noexcept = default;       // none
-  SharedMessage(wire::TaskMessage message)  // NOLINT(google-explicit-constructor): stands for the message
-      : message_(std::make_shared<wire::TaskMessage>(std::move(message))) {}
+  SharedMessage() noexcept = default;  // none
+  // NOLINTBEGIN(google-explicit-constructor): stands for the message
+  SharedMessage(wire::TaskMessage&& message) : message_(std::make_shared<wire::TaskMessage>(std::move(message))) {}
+  SharedMessage(const wire::TaskMessage& message) : message_(std::make_shared<wire::TaskMessage>(message)) {}
+  // NOLINTEND(google-explicit-constructor)
   const wire::TaskMessage& operator*() const noexcept { return *message_; }
   const wire::TaskMessage* operator->() const noexcept { return message_.get(); }
   operator const wire::TaskMessage&() const noexcept { return *message_; }  // NOLINT(google-explicit-constructor)

@@ -18,35 +18,11 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// The context of a task that runs in a pool.
-class RunState final : public Context::State {
- public:
-  RunState(const TraceSettings& settings, JobId job, StateSink& sink) : settings_(settings), job_(job), sink_(sink) {}
-
-  void update_state(std::string_view state, Value meta) override {
-    if (request.ignore_result) return;
-    auto text = wire::encode_value(meta, wire::Serializer::json, settings_.json_types);
-    if (!text) throw EncodeError(fmt::format("update_state({}): {}", state, text.error().message));
-    sink_.on_state(job_, std::string(state), std::move(*text));
-  }
-
- private:
-  const TraceSettings& settings_;
-  const JobId job_;
-  StateSink& sink_;
-};
-
-bool ignores_result(const TraceSettings& settings, const wire::TaskMessage& message, const app::TaskDefinition& task) {
-  return message.ignore_result.value_or(task.options.ignore_result.value_or(settings.ignore_result));
-}
-
-RequestInfo request_info(const TraceSettings& settings, const wire::TaskMessage& message, wire::Body body) {
-  RequestInfo info;
+// What a message says of its task, but for the arguments.
+void add_facts(RequestInfo& info, const wire::TaskMessage& message) {
   info.root_id = message.root_id.empty() ? message.id : message.root_id;
   info.id = message.id;
   info.task = message.task;
-  info.args = std::move(body.args);
-  info.kwargs = std::move(body.kwargs);
   info.retries = message.retries;
   info.parent_id = message.parent_id;
   info.group_id = message.group_id;
@@ -55,13 +31,39 @@ RequestInfo request_info(const TraceSettings& settings, const wire::TaskMessage&
   if (message.expires) info.expires = message.expires->text;
   info.origin = message.origin;
   info.reply_to = message.reply_to;
-  info.hostname = settings.hostname;
   info.exchange = message.exchange;
   info.routing_key = message.routing_key;
   info.priority = message.priority;
   info.redelivered = message.redelivered;
   info.headers = message.custom_headers;
-  return info;
+}
+
+// The context of a task that runs in a pool.
+class RunState final : public Context::State {
+ public:
+  RunState(const TraceSettings& settings, const Request& from, StateSink& sink)
+      : settings_(settings), from_(from), sink_(sink) {}
+
+  void update_state(std::string_view state, Value meta) override {
+    if (request.ignore_result) return;
+    auto text = wire::encode_value(meta, wire::Serializer::json, settings_.json_types);
+    if (!text) throw EncodeError(fmt::format("update_state({}): {}", state, text.error().message));
+    sink_.on_state(from_.job, std::string(state), std::move(*text));
+  }
+
+ private:
+  void complete_request() override {
+    add_facts(request, from_.message);
+    request.hostname = settings_.hostname;
+  }
+
+  const TraceSettings& settings_;
+  const Request& from_;
+  StateSink& sink_;
+};
+
+bool ignores_result(const TraceSettings& settings, const wire::TaskMessage& message, const app::TaskDefinition& task) {
+  return message.ignore_result.value_or(task.options.ignore_result.value_or(settings.ignore_result));
 }
 
 std::optional<double> seconds(std::optional<std::chrono::milliseconds> limit) {
@@ -127,10 +129,10 @@ struct Conclude {
 
 void run(const TraceSettings& settings, const app::TaskDefinition& task, const Request& request, wire::Body body,
          StateSink& sink, Outcome& outcome) {
-  RunState state(settings, request.job, sink);
-  const bool ignored = ignores_result(settings, request.message, task);
-  state.request = request_info(settings, request.message, std::move(body));
-  state.request.ignore_result = ignored;
+  RunState state(settings, request, sink);
+  state.request.args = std::move(body.args);
+  state.request.kwargs = std::move(body.kwargs);
+  state.request.ignore_result = ignores_result(settings, request.message, task);
   state.definition = &task;
   const auto began = steady_clock::now();
   if (request.soft_time_limit) state.soft_deadline = began + *request.soft_time_limit;
