@@ -70,7 +70,7 @@ std::chrono::milliseconds autoretry_delay(const TaskOptions& options, std::int64
   return std::chrono::seconds(seconds);
 }
 
-bool may_autoretry(const TaskDefinition& task, const Context::State& state, const std::exception_ptr& error) {
+bool may_autoretry(const TaskDefinition& task, Context::State& state, const std::exception_ptr& error) {
   if (!task.options.autoretry_for.matches(error)) return false;
   return !task.options.max_retries || state.facts().retries < *task.options.max_retries;
 }
@@ -83,7 +83,7 @@ Raised raised(const TaskDefinition& task, const std::exception_ptr& error) {
   return result;
 }
 
-void warn_swallowed(const Context::State& state) {
+void warn_swallowed(Context::State& state) {
   log::warning("Task " + state.facts().task + "[" + state.facts().id +
                    "] caught the signal of its own retry() and went on: it is retried all the same",
                {{"id", state.facts().id}, {"name", state.facts().task}});
