@@ -56,6 +56,15 @@ lovage::Config config_of(const Options& options) {
   return config;
 }
 
+// Messages that are not settled yet.
+std::uint64_t waiting(lovage::App& app) {
+  const std::vector<std::string> names{kQueue};
+  const auto queues = app.core().broker().queues(names, lovage::Deadline::after(std::chrono::seconds(30)));
+  if (!queues) lovage::raise(queues.error());
+  const auto& queue = queues->at(0);
+  return queue.ready + queue.reserved + queue.scheduled;
+}
+
 class Benchmark {
  public:
   explicit Benchmark(Options options)
@@ -161,12 +170,12 @@ class Benchmark {
     const double cpu = worker.cpu_seconds();
     const double server_cpu = is_redis() ? lovage::bench::server_cpu_seconds(options_.broker) : 0;
     const auto start = Clock::now();
-    const std::uint64_t first = waiting();
+    const std::uint64_t first = waiting(app_);
     auto progress = start;
     for (std::uint64_t left = first; left > 0;) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
       if (!worker.running()) throw std::runtime_error("the worker ended while it drained the queue");
-      const std::uint64_t now_left = waiting();
+      const std::uint64_t now_left = waiting(app_);
       if (now_left < left) progress = Clock::now();
       if (Clock::now() - progress > kStuck) throw std::runtime_error("the worker does not drain the queue any more");
       left = now_left;
@@ -179,14 +188,6 @@ class Benchmark {
     if (!is_redis()) return;
     const double served = lovage::bench::server_cpu_seconds(options_.broker) - server_cpu;
     figures.set("drain_server_cpu_us_per_task", us_per_task(served));
-  }
-
-  std::uint64_t waiting() {
-    const std::vector<std::string> names{kQueue};
-    const auto queues = app_.core().broker().queues(names, limit());
-    if (!queues) lovage::raise(queues.error());
-    const auto& queue = queues->at(0);
-    return queue.ready + queue.reserved + queue.scheduled;
   }
 
   void measure_bare(lovage::Object& figures) {
@@ -248,18 +249,19 @@ lovage::Object run_in_memory(const Options& options) {
   const double cpu = own_cpu_seconds();
   start = Clock::now();
   std::thread running([&] { worker.run(); });
-  const std::vector<std::string> names{kQueue};
-  bool drained = false;
-  while (!drained && Clock::now() - start < kStuck) {
+  auto progress = start;
+  std::uint64_t left = options.tasks;
+  while (left > 0 && Clock::now() - progress < kStuck) {
     std::this_thread::sleep_for(kLook);
-    const auto queues = app.core().broker().queues(names, lovage::Deadline::after(kStuck));
-    drained = queues && queues->at(0).ready + queues->at(0).reserved + queues->at(0).scheduled == 0;
+    const std::uint64_t now_left = waiting(app);
+    if (now_left < left) progress = Clock::now();
+    left = now_left;
   }
   figures.set("drain_per_s", per_s());
   figures.set("drain_worker_cpu_us_per_task", (own_cpu_seconds() - cpu) * 1e6 / tasks);
   worker.shut_down(lovage::worker::Shutdown::Signal::term);
   running.join();
-  if (!drained) throw std::runtime_error("the worker does not drain the queue");
+  if (left > 0) throw std::runtime_error("the worker does not drain the queue any more");
   return figures;
 }
 
