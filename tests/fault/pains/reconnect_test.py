@@ -1,0 +1,51 @@
+"""Connections are reset, swallowed, cut in the middle, killed by the server, and the server restarts: the worker
+fetches again each time."""
+
+import random
+import signal
+
+from pains import LONG, Scene, check, run, until
+from proxy import Proxy
+
+AGAIN = 5  # seconds
+AGAIN_AFTER_SILENCE = 15  # a connection counts as dead when a reply has been missing for 10 s
+
+
+def fetches_again():
+    faults = 1_000 if LONG else 10
+    with Scene() as scene:
+        proxy = Proxy(scene.server.port)
+        scene.callback(proxy.close)
+        redis = scene.server.client()
+
+        def client_kill():
+            redis.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+        def restart():
+            scene.server.stop(signal.SIGKILL)
+            scene.server.start()
+
+        def restart_cleanly():
+            scene.server.stop()
+            scene.server.start()
+
+        kinds = [proxy.reset, proxy.blackhole, proxy.truncate, client_kill, restart, restart_cleanly]
+        worker = scene.worker("worker", "-c", "1", broker=f"redis://127.0.0.1:{proxy.port}/0", quiet=True)
+        took = {kind.__name__: [] for kind in kinds}
+        for number in range(faults):
+            kind = kinds[number] if number < len(kinds) else random.choice(kinds)
+            kind()
+            scene.send("mark", 1, f"ran{number}")
+            took[kind.__name__].append(scene.wait_lines(f"ran{number}", 1, 60))
+            check(worker.process.poll() is None, f"the worker has ended:\n{worker.log()[-2000:]}")
+        for name, each in took.items():
+            print(f"{name}: {len(each)} times, fetching again after {max(each):.2f} s at most", flush=True)
+        scene.audit()
+        for name, each in took.items():
+            check(max(each) < (AGAIN_AFTER_SILENCE if name == "blackhole" else AGAIN), f"{name}: {max(each):.1f} s")
+        starts = [len(scene.lines(f"ran{number}")) for number in range(faults)]
+        print(f"{faults} faults, {sum(starts)} starts of {faults} tasks", flush=True)
+
+
+if __name__ == "__main__":
+    run(fetches_again)
