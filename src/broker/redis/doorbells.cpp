@@ -35,7 +35,7 @@ void Doorbells::add(const std::string& list_key, const std::string& inbox_key) {
   // A wait that was blocked when its connection broke may have brought something all the same.
   events.on_connected = [this, at] {
     at->armed = false;
-    events_.on_ring();
+    events_.on_ring(at->list);
   };
   events.on_disconnected = [at](const Failure&, std::chrono::milliseconds) { at->armed = false; };
   bell->connection = std::make_unique<client::RedisAsync>(loop_, options_, std::move(events));
@@ -60,7 +60,7 @@ void Doorbells::arm() {
 void Doorbells::answered(Bell& bell, const Result<client::RedisReply>& reply) {
   bell.armed = false;
   if (!reply) return;  // on_connected rings
-  if (!reply->is_error()) return reply->is_nil() ? events_.on_quiet() : events_.on_ring();
+  if (!reply->is_error()) return reply->is_nil() ? events_.on_quiet() : events_.on_ring(bell.list);
   const Failure failure = client::failure_of(*reply);
   if (failure.code == Errc::server_busy) {
     bell.connection->reset(failure);  // READONLY and the like: find the master again

@@ -17,7 +17,7 @@ namespace lovage::broker::redis {
 class Doorbells {
  public:
   struct Events {
-    UniqueFunction<void()> on_ring;   // something may be in an inbox
+    UniqueFunction<void(const std::string& list)> on_ring;  // something may be in its inbox
     UniqueFunction<void()> on_quiet;  // a wait ended with nothing (timeout, unblocked); may be armed again
     UniqueFunction<void(const std::string& list, const std::string& error)> on_refused;
   };

@@ -42,11 +42,7 @@ void RedisConsumer::start(ConsumerEvents& events) {
   commands_ = std::make_unique<client::RedisAsync>(loop_, connection_options(setup_, "worker"), std::move(calls));
 
   Doorbells::Events bells;
-  bells.on_ring = [this] {
-    ++rings_;
-    hungry_ = look_ = true;
-    pump_at_end_of_turn();
-  };
+  bells.on_ring = [this](const std::string& list) { rung(list); };
   bells.on_quiet = [this] { pump_at_end_of_turn(); };
   bells.on_refused = [this](const std::string& list, const std::string& error) {
     server_refused("wait for messages", {Errc::refused, list + ": " + error});
@@ -132,7 +128,7 @@ void RedisConsumer::check_registration() {
 
 void RedisConsumer::became_ready() {
   state_ = State::ready;
-  hungry_ = look_ = true;
+  look_everywhere();
   giving_back_ = paused_ = false;
   resend_batches();
   pump_at_end_of_turn();
@@ -153,7 +149,7 @@ void RedisConsumer::tick() {
   if (state_ != State::ready) return;
   compare_count();
   alone_ = false;  // somebody else may have taken the suspect
-  hungry_ = look_ = true;
+  look_everywhere();
   pump_at_end_of_turn();
 }
 
@@ -202,7 +198,7 @@ void RedisConsumer::server_refused(const char* what, const Failure& failure) {
   retry_timer_ = loop_.after(std::chrono::seconds(1), [this] {
     retry_timer_.reset();
     paused_ = false;
-    hungry_ = look_ = true;
+    look_everywhere();
     if (state_ == State::adopting && commands_->connected() && !registered_) register_incarnation();
     pump_at_end_of_turn();
   });
@@ -213,7 +209,7 @@ void RedisConsumer::add_queue(wire::QueueDeclaration queue) {
   if (state_ == State::idle) return;
   add_lists(queue);
   if (commands_->connected() && registered_) register_incarnation();
-  hungry_ = true;
+  look_everywhere();
   pump_at_end_of_turn();
 }
 
@@ -238,7 +234,7 @@ void RedisConsumer::stop_reserving(UniqueFunction<void()> done) {
   credit_ = credit_bytes_ = 0;
   if (state_ != State::ready) return later(std::move(done));
   stop_done_ = std::move(done);
-  look_ = true;
+  look_everywhere();
   pump_at_end_of_turn();
 }
 
@@ -257,7 +253,7 @@ void RedisConsumer::advance_shutdown() {
   if (stop_done_) {
     if (!inboxes_empty_) {
       inboxes_empty_ = true;
-      look_ = true;
+      look_everywhere();
       return send_reserve(0, 0);
     }
     later(std::exchange(stop_done_, {}));

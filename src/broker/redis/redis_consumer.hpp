@@ -92,6 +92,8 @@ class RedisConsumer final : public Consumer {
   void server_refused(const char* what, const Failure& failure);
 
   // --- reserving: reserving.cpp
+  void rung(const std::string& list_key);
+  void look_everywhere();
   void send_reserves();
   [[nodiscard]] bool wants_more() const noexcept {
     return !alone_ && credit_ > 0 && (credit_bytes_ > 0 || credit_untouched_);
@@ -103,7 +105,7 @@ class RedisConsumer final : public Consumer {
     std::uint64_t first = 0;
     std::size_t messages = 0;
     std::size_t bytes = 0;
-    std::uint64_t rings = 0;
+    std::uint64_t wishes = 0;
     std::vector<std::size_t> order;  // positions in lists_
   };
   void reserved(const Asked& asked, Result<client::RedisReply> reply);
@@ -153,11 +155,14 @@ class RedisConsumer final : public Consumer {
   std::size_t asked_ = 0;          // by reserves that are in flight
   std::size_t asked_bytes_ = 0;
   std::size_t in_flight_ = 0;
-  bool hungry_ = true;   // the queues may hold something
-  bool look_ = true;     // so may the inboxes
-  bool plenty_ = false;  // the queues held more than the last reserve took
-  bool paused_ = false;  // the reserve script was refused: nothing is asked for until the retry timer
-  bool alone_ = false;   // a suspect is held, or waits until nothing is
+  bool hungry_ = true;          // lists may hold something
+  bool look_ = true;            // so may inboxes
+  bool everywhere_ = true;      // any list; else those that rang
+  std::set<std::size_t> rung_;  // positions in lists_
+  std::uint64_t wishes_ = 0;    // how often we became hungry: an older reply does not feed us
+  bool plenty_ = false;         // the queues held more than the last reserve took
+  bool paused_ = false;         // the reserve script was refused: nothing is asked for until the retry timer
+  bool alone_ = false;          // a suspect is held, or waits until nothing is
   std::uint64_t rings_ = 0;
   std::uint64_t rings_heard_ = 0;
   std::size_t turn_ = 0;  // which queue comes first

@@ -34,11 +34,27 @@ void read_marks(std::string_view text, Delivery& delivery) {
 
 void RedisConsumer::set_credit(std::size_t messages, std::size_t bytes) {
   if (stopping_) return;
-  if (!wants_more() && messages > 0) hungry_ = true;
+  if (!wants_more() && messages > 0) look_everywhere();
   credit_ = messages;
   credit_bytes_ = bytes;
   credit_untouched_ = true;
   pump_at_end_of_turn();
+}
+
+// An idle worker is told by the ring where to look: all other lists were empty, and ring for themselves.
+void RedisConsumer::rung(const std::string& list_key) {
+  ++rings_;
+  ++wishes_;
+  hungry_ = look_ = true;
+  const auto list =
+      std::find_if(lists_.begin(), lists_.end(), [&](const List& known) { return known.key == list_key; });
+  if (list != lists_.end()) rung_.insert(static_cast<std::size_t>(list - lists_.begin()));
+  pump_at_end_of_turn();
+}
+
+void RedisConsumer::look_everywhere() {
+  ++wishes_;
+  hungry_ = look_ = everywhere_ = true;
 }
 
 void RedisConsumer::send_reserves() {
@@ -74,10 +90,11 @@ std::shared_ptr<ScriptCall> RedisConsumer::reserve_call(std::size_t messages, st
 
 void RedisConsumer::send_reserve(std::size_t messages, std::size_t bytes) {
   auto call = reserve_call(messages, bytes);
-  Asked asked{next_token_, messages, bytes, rings_, {}};
+  Asked asked{next_token_, messages, bytes, wishes_, {}};
+  const bool all = everywhere_ || rung_.empty();
   // By priority step, and within one step the queues take turns.
   for (std::size_t i = 0; i < lists_.size(); ++i) {
-    if (lists_[i].active) asked.order.push_back(i);
+    if (lists_[i].active && (all || rung_.contains(i))) asked.order.push_back(i);
   }
   const std::size_t queues = std::max<std::size_t>(queues_.size(), 1);
   const std::size_t turn = turn_++ % queues;
@@ -96,6 +113,7 @@ void RedisConsumer::send_reserve(std::size_t messages, std::size_t bytes) {
   asked_ += messages;
   asked_bytes_ += bytes;
   look_ = false;
+  rung_.clear();
   run(*commands_, std::move(call),
       [this, asked = std::move(asked)](Result<client::RedisReply> reply) { reserved(asked, std::move(reply)); });
 }
@@ -113,8 +131,11 @@ void RedisConsumer::reserved(const Asked& asked, Result<client::RedisReply> repl
   auto& parts = reply->items;
   if (parts.size() == 1 && parts[0].integer == 0) return lost();
   if (parts.size() != 7) return commands_->reset({Errc::bad_data, "a reserve reply of another shape"});
-  if (asked.messages > 0 && asked.rings == rings_) hungry_ = parts[1].integer != 0;
-  if (asked.messages > 0) plenty_ = parts[1].integer == 1;
+  if (asked.messages > 0) {
+    const bool more = parts[1].integer != 0;
+    plenty_ = parts[1].integer == 1;
+    if (more || asked.wishes == wishes_) hungry_ = everywhere_ = more;
+  }
   const bool found_suspect = parts[1].integer == 2;
   wake_when_due(parts[2].integer);
   for (const auto& error : parts[6].items) server_refused("reserve messages", {Errc::refused, error.text});
@@ -159,7 +180,7 @@ void RedisConsumer::released(Token token) {
   held_.erase(token.get());
   if (!alone_ || !held_.empty()) return;
   alone_ = false;
-  hungry_ = true;
+  look_everywhere();
   pump_at_end_of_turn();
 }
 
@@ -174,7 +195,7 @@ void RedisConsumer::wake_when_due(std::int64_t in_ms) {
     due_timer_.reset();
     // Else our own wait could be the one that gets back what we do not know.
     if (!unknown_.empty() && !bells_->at_rest()) bells_->unblock(*commands_);
-    hungry_ = look_ = true;
+    look_everywhere();
     pump_at_end_of_turn();
   });
 }
