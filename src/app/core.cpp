@@ -40,10 +40,13 @@ backend::Backend* Core::backend() {
   return backend_.get();
 }
 
-void Core::use(std::shared_ptr<broker::Broker> broker, std::shared_ptr<backend::Backend> backend) {
+void Core::use(std::shared_ptr<broker::Broker> broker, std::shared_ptr<backend::Backend> backend,
+               std::shared_ptr<const Clock> clock) {
   const std::lock_guard lock(mutex_);
   broker_ = std::move(broker);
   backend_ = std::move(backend);
+  wall_clock_ = std::move(clock);
+  declared_queues_.clear();
   backend_made_ = true;
   ready_broker_.store(broker_.get(), std::memory_order_release);
   ready_backend_.store(backend_.get(), std::memory_order_relaxed);

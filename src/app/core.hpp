@@ -14,6 +14,7 @@
 #include "app/declared_queues.hpp"
 #include "app/registry.hpp"
 #include "backend/backend.hpp"
+#include "base/clock.hpp"
 #include "broker/broker.hpp"
 
 namespace lovage::app {
@@ -50,8 +51,12 @@ class Core {
   broker::Broker& broker();
   // nullptr when results are disabled.
   backend::Backend* backend();
-  // Puts engines in that were made elsewhere (tests share one in-memory store).
-  void use(std::shared_ptr<broker::Broker> broker, std::shared_ptr<backend::Backend> backend);
+  // Puts engines in that were made elsewhere (tests share one in-memory store), and the clock that they go by; nullptr:
+  // the system's. Nobody else uses the app at that moment.
+  void use(std::shared_ptr<broker::Broker> broker, std::shared_ptr<backend::Backend> backend,
+           std::shared_ptr<const Clock> clock = nullptr);
+  // What an eta, a countdown and `expires` are reckoned by.
+  [[nodiscard]] const Clock& wall_clock() const noexcept { return wall_clock_ ? *wall_clock_ : Clock::system(); }
 
  private:
   const std::string name_;
@@ -61,6 +66,7 @@ class Core {
   std::filesystem::path folder_;
   DeclaredQueues declared_queues_;
   std::atomic<std::uint64_t> clock_{0};
+  std::shared_ptr<const Clock> wall_clock_;  // outlives the engines
   std::mutex mutex_;
   std::shared_ptr<broker::Broker> broker_;     // guarded by mutex_
   std::shared_ptr<backend::Backend> backend_;  // guarded by mutex_

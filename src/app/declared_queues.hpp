@@ -13,9 +13,7 @@ namespace lovage::app {
 class DeclaredQueues {
  public:
   DeclaredQueues() = default;
-  ~DeclaredQueues() {
-    for (Node* node = head_.load(); node != nullptr;) delete std::exchange(node, node->next);
-  }
+  ~DeclaredQueues() { clear(); }
   DeclaredQueues(const DeclaredQueues&) = delete;
   DeclaredQueues& operator=(const DeclaredQueues&) = delete;
 
@@ -24,6 +22,12 @@ class DeclaredQueues {
       if (node->queue == queue) return true;
     }
     return false;
+  }
+
+  // Not while others use it.
+  void clear() noexcept {
+    for (Node* node = head_.exchange(nullptr); node != nullptr;) delete std::exchange(node, node->next);
+    size_ = 0;
   }
 
   // A program that sends to ever new queues declares those beyond the bound at each send.

@@ -48,8 +48,7 @@ void set_expires(wire::TaskMessage& message, wire::WireTime expires, Timestamp n
   message.expires = std::move(expires);
 }
 
-void set_times(wire::TaskMessage& message, const CallOptions& options, const TaskOptions* task) {
-  const Timestamp now = Clock::system().now();
+void set_times(wire::TaskMessage& message, const CallOptions& options, const TaskOptions* task, Timestamp now) {
   if (auto eta = options.time("eta")) {
     message.eta = std::move(eta);
   } else if (const auto countdown = options.number("countdown"); countdown && *countdown != 0) {
@@ -252,7 +251,7 @@ Prepared prepare(const Core& core, wire::SignatureData call, const Lineage& line
   Prepared prepared;
   prepared.message.task = call.task;
   set_ids(prepared.message, options, lineage);
-  set_times(prepared.message, options, task);
+  set_times(prepared.message, options, task, core.wall_clock().now());
   set_time_limits(prepared.message, options, task);
   set_headers(prepared.message, options, json_types(config));
   set_stamps(prepared.message, call.options, json_types(config));

@@ -70,7 +70,9 @@ bool Startup::pause(std::chrono::seconds length) {
 Result<void> Startup::check_broker() {
   const auto warnings = plan_.broker.check(Deadline::after(plan_.timeout));
   if (!warnings) return tl::unexpected(warnings.error());
-  for (const auto& warning : *warnings) log::warning(warning);
+  if (plan_.say_warnings) {
+    for (const auto& warning : *warnings) log::warning(warning);
+  }
   return {};
 }
 

@@ -27,6 +27,7 @@ class Startup {
     int max_retries = 100;  // 0: for ever
     bool retry = true;
     std::chrono::milliseconds timeout{4'000};  // of one try
+    bool say_warnings = true;                  // of the broker about itself
   };
   struct Ready {
     bool one_engine = true;  // broker and backend can settle in one step

@@ -2,6 +2,7 @@
 // and a pool.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,9 +17,11 @@ struct WorkerOptions {
   std::string hostname;             // -n, expanded: "celery@host"; empty: the default
   std::vector<std::string> queues;  // -Q; empty: task_queues, or the default queue
   std::vector<std::string> exclude_queues;
-  bool fair = false;   // -O fair: never more in a slot than what runs
-  bool purge = false;  // --purge: empties the queues first
-  bool quiet = false;  // -q: no banner
+  bool fair = false;                    // -O fair: never more in a slot than what runs
+  bool purge = false;                   // --purge: empties the queues first
+  bool quiet = false;                   // -q: no banner
+  bool embedded = false;                // in a program of its own: leaves its signals and stderr alone
+  std::function<void()> on_ready = {};  // called once, on the worker's thread, when it takes messages
   log::Level loglevel = log::Level::warning;
   // The arguments that make this same program a fork server for this app ("-A ./libshop.so", ...);
   // the pool adds its internal flag.

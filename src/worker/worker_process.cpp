@@ -52,8 +52,8 @@ int exit_code_of(Errc code) {
 }
 
 // Celery writes these to stderr, beside the log.
-void say(const std::string& text) {
-  std::fputs((text + "\n").c_str(), stderr);
+void say(const WorkerOptions& options, const std::string& text) {
+  if (!options.embedded) std::fputs((text + "\n").c_str(), stderr);
 }
 
 std::unique_ptr<execution::Pool> pool_for(app::Core& app, net::Loop& loop, const Facts& facts, std::size_t concurrency,
@@ -84,7 +84,7 @@ WorkerProcess::WorkerProcess(app::Core& app, const WorkerOptions& options)
       outbox_(app.broker(), app.backend(), [this](UniqueFunction<void()> work) { loop_.post(std::move(work)); }),
       pool_(pool_for(app, loop_, facts_, concurrency_, options)),
       dispatcher_({.facts = facts_,
-                   .clock = Clock::system(),
+                   .clock = app.wall_clock(),
                    .pool = *pool_,
                    .outbox = outbox_,
                    .limits = credit_limits(app.config(), options.fair),
@@ -98,7 +98,7 @@ WorkerProcess::~WorkerProcess() = default;
 int WorkerProcess::run() {
   if (!options_.quiet) print_banner();
   loop_.post([this] {
-    watch_signals();
+    if (!options_.embedded) watch_signals();
     refused_timer_ = loop_.every(kReturnRefused, [this] { dispatcher_.return_refused(); });
     const Config& config = app_.config();
     startup_ = std::make_unique<Startup>(
@@ -108,7 +108,8 @@ int WorkerProcess::run() {
                       .purge = options_.purge,
                       .max_retries = config.broker_connection_max_retries,
                       .retry = config.broker_connection_retry_on_startup,
-                      .timeout = config.broker_connection_timeout},
+                      .timeout = config.broker_connection_timeout,
+                      .say_warnings = !options_.embedded},
         [this](Result<Startup::Ready> ready) { loop_.post([this, ready] { on_started_up(ready); }); });
     pool_->start(dispatcher_, [this] {
       pool_ready_ = true;
@@ -199,7 +200,8 @@ void WorkerProcess::on_connected() {
   }
   if (std::exchange(ready_said_, true)) return;
   log::info(fmt::format("{} ready.", facts_.node_name));
-  notify_service_manager("READY=1");
+  if (!options_.embedded) notify_service_manager("READY=1");
+  if (options_.on_ready) options_.on_ready();
 }
 
 void WorkerProcess::on_disconnected(const Failure& why, std::chrono::milliseconds retry_in) {
@@ -234,7 +236,7 @@ void WorkerProcess::shut_down(Shutdown::Signal signal) {
 
 void WorkerProcess::on_signal(Shutdown::Signal signal) {
   if (signal == Shutdown::Signal::interrupt && !shutdown_.stopping())
-    say("worker: Hitting Ctrl+C again will initiate cold shutdown, terminating all running tasks!");
+    say(options_, "worker: Hitting Ctrl+C again will initiate cold shutdown, terminating all running tasks!");
   take(shutdown_.on_signal(signal, dispatcher_.running() > 0));
 }
 
@@ -249,7 +251,7 @@ void WorkerProcess::take(Shutdown::Step step) {
     case Shutdown::Step::none:
       return;
     case Shutdown::Step::warm:
-      say("worker: Warm shutdown (MainProcess)");
+      say(options_, "worker: Warm shutdown (MainProcess)");
       return drain();
     case Shutdown::Step::soft: {
       const auto timeout = app_.config().worker_soft_shutdown_timeout;
@@ -259,7 +261,7 @@ void WorkerProcess::take(Shutdown::Step step) {
       return drain();
     }
     case Shutdown::Step::cold:
-      say("worker: Cold shutdown (MainProcess)");
+      say(options_, "worker: Cold shutdown (MainProcess)");
       soft_timer_.reset();
       drain();
       return dispatcher_.kill();

@@ -1,6 +1,7 @@
 // What the code examples in headers and documentation take for granted.
 #pragma once
 
+#include <cassert>
 #include <optional>
 #include <string>
 #include <vector>

@@ -18,6 +18,11 @@ bool Queue::is_unused() const noexcept {
          std::all_of(lists_.begin(), lists_.end(), [](const auto& list) { return list.empty(); });
 }
 
+bool Queue::has_work(Timestamp now) const {
+  const auto due = next_due();
+  return (due && *due <= now) || std::ranges::any_of(lists_, [](const auto& list) { return !list.empty(); });
+}
+
 QueueInfo Queue::counts(const std::string& name) const {
   QueueInfo info{name, 0, schedule_.size(), reserved_};
   for (const auto& list : lists_) info.ready += list.size();

@@ -36,6 +36,9 @@ class Queue {
   [[nodiscard]] bool is_unused() const noexcept;
   [[nodiscard]] QueueInfo counts(const std::string& name) const;
 
+  // A message is ready, or due.
+  [[nodiscard]] bool has_work(Timestamp now) const;
+
   // Puts a message where its position says.
   void put(int step, Message message);
   [[nodiscard]] const Message* first(int step) const;

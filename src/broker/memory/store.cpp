@@ -18,7 +18,26 @@ void Store::clock_moved() {
   for (auto& [id, worker] : workers_) turn.wake(worker);
 }
 
+bool Store::wait_until_idle(Deadline deadline) {
+  std::unique_lock lock(mutex_);
+  ++idle_waiters_;
+  const auto idle = [this] { return is_idle(); };
+  const bool in_time =
+      deadline.is_never() ? (idle_.wait(lock, idle), true) : idle_.wait_until(lock, deadline.when(), idle);
+  --idle_waiters_;
+  return in_time;
+}
+
+bool Store::is_idle() const {
+  const Timestamp now = clock().now();
+  return std::ranges::all_of(workers_, [now](const auto& each) {
+    return each.second.reserved.empty() &&
+           std::ranges::none_of(each.second.queues, [now](const Entry* queue) { return queue->second.has_work(now); });
+  });
+}
+
 Store::Turn::~Turn() {
+  if (store_.idle_waiters_ > 0 && store_.is_idle()) store_.idle_.notify_all();
   lock_.unlock();
   for (const auto& bell : bells_) bell->ring();
 }

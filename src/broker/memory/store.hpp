@@ -71,6 +71,9 @@ class Store {
   [[nodiscard]] std::string display_url() const { return "memory://" + name_; }
   // For clocks that somebody moves: workers look again for what is due.
   void clock_moved();
+  // Until no queue that a worker serves holds a message that is due, and no worker one that is not settled; false: not
+  // by the deadline.
+  bool wait_until_idle(Deadline deadline);
 
   // --- Messages (store_messages.cpp) ---------------------------------------------------------------
   std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages);
@@ -162,6 +165,7 @@ class Store {
   class Picker;
 
   // With the lock held.
+  [[nodiscard]] bool is_idle() const;
   Entry& queue_named(const std::string& name);
   void drop_if_unused(Entry& queue);
   void declare(const wire::QueueDeclaration& queue);
@@ -189,6 +193,8 @@ class Store {
   std::map<std::uint64_t, DeadLetterEntry> dead_letters_;
   ResultTable results_;
   std::unordered_multimap<std::string, std::condition_variable*> result_waiters_;
+  std::condition_variable idle_;
+  std::size_t idle_waiters_ = 0;
   IncarnationId sweeper_;
   Monotonic sweeper_until_{};
   std::uint64_t last_position_ = 0;
