@@ -1,4 +1,4 @@
-"""Many calls of which one in a hundred is awaited: channels, connections and the client's memory stay what they were."""
+"""Many calls, one in a hundred awaited: channels, connections and the client's memory stay what they were."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""A producer whose broker is down, or takes connections and never answers, gets its error by the deadline, each time."""
+"""A producer whose broker is down, or never answers, gets its error by the deadline, each time."""
 
 import contextlib
 import socket

@@ -33,7 +33,7 @@ def mixed_cluster():
         until(lambda: looks() >= seen + 2, "Python workers that look for messages to restore")
         until(lambda: scene.queue()["reserved"] == 0, "the long task's end", task_s + WAIT_MORE, every=0.3)
         check(len(scene.lines("ran")) == 1, f"it started {len(scene.lines('ran'))} times")
-        print(f"a task of {task_s} s beside 2 Python workers with a visibility timeout of {TIMEOUT} s: 1 start", flush=True)
+        print(f"a task of {task_s} s beside 2 Python workers, visibility timeout {TIMEOUT} s: 1 start", flush=True)
 
         for python in pythons:
             python.stop()

@@ -4,7 +4,7 @@ fetches again each time."""
 import random
 import signal
 
-from pains import LONG, Scene, check, run, until
+from pains import LONG, Scene, check, run
 from proxy import Proxy
 
 AGAIN = 5  # seconds
@@ -45,6 +45,7 @@ def fetches_again():
             check(max(each) < (AGAIN_AFTER_SILENCE if name == "blackhole" else AGAIN), f"{name}: {max(each):.1f} s")
         starts = [len(scene.lines(f"ran{number}")) for number in range(faults)]
         print(f"{faults} faults, {sum(starts)} starts of {faults} tasks", flush=True)
+        check(set(starts) == {1}, "a living worker's tasks are not run again")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tasks of a new release reach workers of the old one for a while: none is thrown away, all run once the new is there."""
+"""Tasks of a new release reach workers of the old one: none is thrown away, all run once a new worker is there."""
 
 import json
 import time

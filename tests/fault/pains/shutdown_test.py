@@ -32,7 +32,7 @@ def ends_in_time(engine):
             worker.process.wait(GRACE)
             ended = time.monotonic() - begin
             left = scene.queue()
-            print(f"{engine}: given back after {given_back * 1000:.0f} ms, ended after {ended * 1000:.0f} ms", flush=True)
+            print(f"{engine}: given back after {given_back:.2f} s, ended after {ended:.2f} s", flush=True)
             check(ended < GRACE, f"it took {ended:.1f} s")
             check((left["ready"], left["reserved"]) == (TASKS, 0), f"not everything is back: {left}")
             scene.lovage("purge", "-f", "-Q", "celery")

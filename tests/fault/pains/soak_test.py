@@ -24,8 +24,8 @@ def memory_is_flat():
         early = [kib for at, kib in samples if at < seconds * 2 / 3 and at > seconds / 3]
         late = [kib for at, kib in samples if at > seconds * 2 / 3]
         scene.audit()
-        print(f"{tasks} tasks in {seconds} s, {len(samples)} times all connections killed: memory {max(early)} KiB in the "
-              f"second third, {max(late)} in the last", flush=True)
+        print(f"{tasks} tasks in {seconds} s, {len(samples)} times all connections killed: memory {max(early)} KiB in "
+              f"the second third, {max(late)} in the last", flush=True)
         check(max(late) - max(early) < GROWTH_KIB, f"it grew: {samples}")
 
 

