@@ -13,6 +13,7 @@
 #include "app/call_options.hpp"
 #include "app/routing.hpp"
 #include "base/printable.hpp"
+#include "base/process_id.hpp"
 #include "base/suggest.hpp"
 #include "base/uuid.hpp"
 #include "wire/body.hpp"
@@ -229,7 +230,7 @@ Lineage current_lineage() {
 
 std::string origin() {
   static const std::string host = host_name();
-  return "gen" + std::to_string(::getpid()) + "@" + host;
+  return "gen" + std::to_string(process_id()) + "@" + host;
 }
 
 std::string reply_address() {
@@ -239,7 +240,7 @@ std::string reply_address() {
   };
   static thread_local Address address;
   // A child of fork() is another client than its parent.
-  if (const pid_t pid = ::getpid(); address.pid != pid) address = {pid, new_uuid()};
+  if (const pid_t pid = process_id(); address.pid != pid) address = {pid, new_uuid()};
   return address.text;
 }
 

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "base/process_id.hpp"
+
 namespace lovage {
 namespace {
 
@@ -17,7 +19,7 @@ class RandomBytes {
  public:
   void take(std::array<std::uint8_t, 16>& out) {
     // A forked child has the parent's buffer: its bytes are spent.
-    if (position_ + out.size() > buffer_.size() || owner_ != ::getpid()) refill();
+    if (position_ + out.size() > buffer_.size() || owner_ != process_id()) refill();
     std::memcpy(out.data(), buffer_.data() + position_, out.size());
     position_ += out.size();
   }
@@ -32,7 +34,7 @@ class RandomBytes {
       filled += static_cast<std::size_t>(n);
     }
     position_ = 0;
-    owner_ = ::getpid();
+    owner_ = process_id();
   }
 
   std::array<std::uint8_t, 4096> buffer_{};

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/process_id.hpp"
 #include "client/redis_dial.hpp"
 
 namespace lovage::client {
@@ -74,7 +75,7 @@ class Connection final : public RedisSync {
     }
   }
 
-  [[nodiscard]] bool usable() const noexcept override { return open_ && !retired_ && owner_ == ::getpid(); }
+  [[nodiscard]] bool usable() const noexcept override { return open_ && !retired_ && owner_ == process_id(); }
   [[nodiscard]] int fd() const noexcept override { return socket_.fd(); }
 
  private:
@@ -88,8 +89,8 @@ class Connection final : public RedisSync {
   RedisReader reader_;
   std::array<char, 16 * 1024> buffer_;
   bool open_ = true;
-  bool retired_ = false;            // its server is not the one to talk to any more
-  const pid_t owner_ = ::getpid();  // after fork() the connection stays the parent's
+  bool retired_ = false;              // its server is not the one to talk to any more
+  const pid_t owner_ = process_id();  // after fork() the connection stays the parent's
 };
 
 // An idle connection has nothing to say: readable means closed, or out of step.
@@ -121,7 +122,7 @@ Result<std::vector<RedisReply>> RedisSync::pipeline(std::string_view bytes, std:
 
 struct RedisPool::State {
   explicit State(State* of_parent) noexcept : parents(of_parent) {}
-  const pid_t owner = ::getpid();
+  const pid_t owner = process_id();
   // Kept reachable, never used: its mutex may be held by a thread that a forked child has not.
   [[maybe_unused]] State* const parents;
   std::mutex mutex;
@@ -132,12 +133,12 @@ RedisPool::RedisPool(RedisOptions options, std::size_t max_idle)
     : options_(std::move(options)), max_idle_(max_idle), state_(std::make_unique<State>(nullptr).release()) {}
 
 RedisPool::~RedisPool() {
-  if (auto* const state = state_.load(); state->owner == ::getpid()) std::unique_ptr<State>(state).reset();
+  if (auto* const state = state_.load(); state->owner == process_id()) std::unique_ptr<State>(state).reset();
 }
 
 RedisPool::State& RedisPool::state() {
   auto* current = state_.load();
-  const pid_t self = ::getpid();
+  const pid_t self = process_id();
   while (current->owner != self) {
     auto fresh = std::make_unique<State>(current);
     if (state_.compare_exchange_strong(current, fresh.get())) return *fresh.release();

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/process_id.hpp"
 #include "client/commit_watch.hpp"
 #include "client/local_file_system.hpp"
 #include "client/write_gate.hpp"
@@ -45,7 +46,7 @@ struct SqliteDb::Impl {
   std::unique_ptr<WriteGate> gate;  // none in memory
   int commit_fd = -1;
   FileId file;
-  pid_t owner = ::getpid();
+  pid_t owner = process_id();
   bool healthy = true;
   CommitSurvives survives = CommitSurvives::power_loss;
   std::unordered_map<const char*, sqlite3_stmt*> statements;
@@ -56,7 +57,7 @@ struct SqliteDb::Impl {
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
-    if (owner != ::getpid()) {  // the parent's: even closing would disturb its locks
+    if (owner != process_id()) {  // the parent's: even closing would disturb its locks
       (void)gate.release();
       return;
     }
@@ -216,7 +217,7 @@ Failure SqliteDb::failure(int code) {
 }
 
 bool SqliteDb::healthy() const noexcept {
-  return impl_->healthy && impl_->owner == ::getpid();
+  return impl_->healthy && impl_->owner == process_id();
 }
 
 std::string SqliteDb::identity() const {

@@ -11,6 +11,7 @@
 
 #include "app/invoke.hpp"
 #include "base/backoff.hpp"
+#include "base/process_id.hpp"
 #include "base/suggest.hpp"
 
 namespace lovage::execution {
@@ -169,7 +170,7 @@ TraceSettings trace_settings(const Config& config, std::string hostname, std::st
 Outcome trace(const TraceSettings& settings, const app::Registry& registry, const Request& request, StateSink& sink) {
   Outcome outcome;
   outcome.job = request.job;
-  outcome.pid = ::getpid();
+  outcome.pid = process_id();
   outcome.process_name = settings.process_name;
   const app::TaskDefinition* const task = registry.find(request.message->task);
   if (task == nullptr) {

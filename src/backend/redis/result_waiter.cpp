@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/backoff.hpp"
+#include "base/process_id.hpp"
 #include "wire/result_meta.hpp"
 
 namespace lovage::backend::redis {
@@ -34,7 +35,7 @@ struct Channel {
 }  // namespace
 
 struct ResultWaiter::State {
-  const pid_t pid = ::getpid();
+  const pid_t pid = process_id();
   const int wake_fd = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   std::mutex mutex;  // guards what follows
   std::condition_variable changed;
@@ -184,13 +185,13 @@ ResultWaiter::ResultWaiter(client::RedisPool& pool) : pool_(pool), state_(new St
 
 ResultWaiter::~ResultWaiter() {
   State* const mine = state_.load();
-  if (mine->pid == ::getpid()) delete mine;
+  if (mine->pid == process_id()) delete mine;
 }
 
 // After a fork the parent's state is left as it is: its mutex may be held, its connection is not ours.
 ResultWaiter::State& ResultWaiter::state() {
   State* current = state_.load();
-  if (current->pid == ::getpid()) return *current;
+  if (current->pid == process_id()) return *current;
   auto fresh = std::make_unique<State>();
   if (state_.compare_exchange_strong(current, fresh.get())) return *fresh.release();
   return *current;

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <utility>
 #include <vector>
+#include "base/process_id.hpp"
 
 namespace lovage::broker::sqlite {
 namespace {
@@ -22,7 +23,7 @@ class ProcessPool {
  public:
   explicit ProcessPool(ProcessPool* parents) noexcept : parents_(parents) {}
 
-  [[nodiscard]] bool is_ours() const noexcept { return owner_ == ::getpid(); }
+  [[nodiscard]] bool is_ours() const noexcept { return owner_ == process_id(); }
 
   // A connection, opened by `open` when none is idle.
   template <class Open>
@@ -83,7 +84,7 @@ class ProcessPool {
     returned_.notify_one();
   }
 
-  const pid_t owner_ = ::getpid();
+  const pid_t owner_ = process_id();
   [[maybe_unused]] ProcessPool* const parents_;  // kept reachable, never used
   std::mutex mutex_;                             // guards what follows
   std::condition_variable returned_;
