@@ -13,6 +13,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "broker/consumer.hpp"
+#include "broker/survey.hpp"
 #include "wire/control_message.hpp"
 #include "wire/queues.hpp"
 #include "wire/task_message.hpp"
@@ -41,6 +42,7 @@ struct WorkerInfo {
   std::string node_name;
   std::uint64_t counter = 0;  // rises with each renewal: a worker whose counter stands still is gone
   std::uint64_t reserved = 0;
+  std::optional<std::vector<std::string>> queues = {};  // that it takes from, sorted, where the engine knows
 };
 
 struct DeadLetterEntry {
@@ -88,6 +90,19 @@ class Broker {
   virtual Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message,
                                          Deadline deadline) = 0;
   virtual Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline deadline) = 0;
+
+  // Shows every message to `visit`, chunk by chunk, in the order of their way: queues, inboxes, reservations,
+  // schedules, dead letters. Of a store at work it is no picture of one moment: a message that moves meanwhile may be
+  // seen twice, and one that goes back may be missed, so ask again before you say so. Each request is answered within
+  // `patience`.
+  virtual Result<void> survey(const SurveyVisit& visit, std::chrono::milliseconds patience) = 0;
+
+  // For processes without a worker. The sweeping half of a lease: sweep() alone may be called, a third of `lease`
+  // apart.
+  virtual std::unique_ptr<Lease> make_sweeper(std::chrono::milliseconds lease) = 0;
+  // Moves scheduled messages to their queues, as workers do with what is due; how many.
+  enum class Scheduled { due, all };
+  virtual Result<std::uint64_t> release(Scheduled which, Deadline deadline) = 0;
 
   // Names the store that holds the data (server run id, file identity): two engines with one identity
   // settle atomically.

@@ -101,6 +101,9 @@ class FakeBroker final : public broker::Broker {
   }
   Result<void> retry_dead_letter(const std::string&, const wire::TaskMessage&, Deadline) override { return {}; }
   Result<std::uint64_t> purge_dead_letters(std::optional<std::string>, Deadline) override { return 0U; }
+  std::unique_ptr<broker::Lease> make_sweeper(std::chrono::milliseconds) override { return nullptr; }
+  Result<std::uint64_t> release(Scheduled, Deadline) override { return 0U; }
+  Result<void> survey(const broker::SurveyVisit&, std::chrono::milliseconds) override { return {}; }
   Result<std::string> identity(Deadline) override { return std::string("fake"); }
   [[nodiscard]] std::string display_url() const override { return "fake://"; }
 

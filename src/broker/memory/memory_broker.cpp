@@ -2,8 +2,10 @@
 
 #include <utility>
 
+#include "base/uuid.hpp"
 #include "broker/dead_letters.hpp"
 #include "broker/memory/memory_consumer.hpp"
+#include "broker/memory/memory_lease.hpp"
 
 namespace lovage::broker::memory {
 namespace {
@@ -48,6 +50,18 @@ class MemoryBroker final : public Broker {
   }
   Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline) override {
     return store_->purge_dead_letters(key);
+  }
+
+  std::unique_ptr<Lease> make_sweeper(std::chrono::milliseconds lease) override {
+    return std::make_unique<MemoryLease>(store_, IncarnationId(new_uuid()), lease,
+                                         std::make_shared<const std::atomic<bool>>(true));
+  }
+  Result<std::uint64_t> release(Scheduled which, Deadline) override {
+    return store_->release(which == Scheduled::due ? store_->clock().now() : Timestamp::max());
+  }
+  Result<void> survey(const SurveyVisit& visit, std::chrono::milliseconds) override {
+    store_->survey(visit);
+    return {};
   }
 
   Result<std::string> identity(Deadline) override { return store_->identity(); }

@@ -12,6 +12,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "base/clock.hpp"
 #include "broker/broker.hpp"
@@ -54,6 +55,10 @@ class Queue {
   [[nodiscard]] std::optional<Timestamp> next_due() const;
   // Moves what is due, `most` at most, to the tails of the lists; how many.
   std::size_t move_due(Timestamp now, std::size_t most, std::uint64_t& last_position);
+
+  // Adds what is ready, in the order in which it is taken; what is scheduled, in the order of time.
+  void add_ready(const std::string& name, std::vector<Sighting>& sightings) const;
+  void add_scheduled(const std::string& name, std::vector<Sighting>& sightings) const;
 
   // The task after this one in the order of names that some worker did not know; nullptr: none.
   [[nodiscard]] const std::string* next_unknown(const std::string& task) const;

@@ -116,6 +116,8 @@ class Store {
   std::optional<DeadLetterEntry> dead_letter(const std::string& key_or_id);
   Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message);
   std::uint64_t purge_dead_letters(const std::optional<std::string>& key);
+  std::uint64_t release(Timestamp due);   // moves what is due by then to the queues; how many
+  void survey(const SurveyVisit& visit);  // (store_survey.cpp)
 
  private:
   using Queues = std::map<std::string, Queue, std::less<>>;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 #include "broker/memory/store.hpp"
 
@@ -82,6 +83,17 @@ std::uint64_t Store::purge_dead_letters(const std::optional<std::string>& key) {
   if (!key) return std::exchange(dead_letters_, {}).size();
   const auto number = key_number(*key);
   return number ? dead_letters_.erase(*number) : 0;
+}
+
+std::uint64_t Store::release(Timestamp due) {
+  Turn turn(*this);
+  std::uint64_t sum = 0;
+  for (auto& entry : queues_) {
+    const std::size_t moved = entry.second.move_due(due, std::numeric_limits<std::size_t>::max(), last_position_);
+    if (moved > 0) turn.came(entry);
+    sum += moved;
+  }
+  return sum;
 }
 
 }  // namespace lovage::broker::memory

@@ -100,7 +100,11 @@ std::vector<WorkerInfo> Store::workers() {
   const std::lock_guard lock(mutex_);
   std::vector<WorkerInfo> infos;
   for (const auto& [id, worker] : workers_) {
-    infos.push_back({worker.incarnation, worker.node_name, worker.counter, worker.reserved.size()});
+    WorkerInfo info{worker.incarnation, worker.node_name, worker.counter, worker.reserved.size(), {}};
+    info.queues.emplace();
+    for (const Entry* queue : worker.queues) info.queues->push_back(queue->first);
+    std::sort(info.queues->begin(), info.queues->end());
+    infos.push_back(std::move(info));
   }
   return infos;
 }

@@ -1,7 +1,8 @@
-// RedisBroker: purging, workers and dead letters, for people.
+// RedisBroker: purging, schedules, workers and dead letters, for people.
 #include <algorithm>
 #include <charconv>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include "broker/redis/redis_broker.hpp"
@@ -19,7 +20,18 @@ std::uint64_t number_in(std::string_view text) {
   return number;
 }
 
-DeadLetterEntry entry_of(const RedisReply& item) {
+// "1795364272826-0"
+bool is_letter_key(std::string_view text) {
+  const auto dash = text.find('-');
+  const auto digits = [](std::string_view part) {
+    return !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
+  };
+  return dash != std::string_view::npos && digits(text.substr(0, dash)) && digits(text.substr(dash + 1));
+}
+
+}  // namespace
+
+DeadLetterEntry dead_letter_of(const RedisReply& item) {
   DeadLetterEntry entry;
   if (item.items.size() != 2) return entry;
   entry.key = item.items[0].text;
@@ -38,17 +50,6 @@ DeadLetterEntry entry_of(const RedisReply& item) {
   }
   return entry;
 }
-
-// "1795364272826-0"
-bool is_letter_key(std::string_view text) {
-  const auto dash = text.find('-');
-  const auto digits = [](std::string_view part) {
-    return !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
-  };
-  return dash != std::string_view::npos && digits(text.substr(0, dash)) && digits(text.substr(dash + 1));
-}
-
-}  // namespace
 
 // As kombu does: what waits in its lists goes, what is reserved or scheduled stays.
 Result<std::uint64_t> RedisBroker::purge(const std::string& queue, Deadline deadline) {
@@ -74,6 +75,26 @@ Result<std::uint64_t> RedisBroker::purge(const std::string& queue, Deadline dead
   return sum;
 }
 
+Result<std::uint64_t> RedisBroker::release(Scheduled which, Deadline deadline) {
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  const auto lists = (*connection)->command({"SMEMBERS", keys_.lists()}, deadline);
+  if (!lists) return tl::unexpected(lists.error());
+  std::uint64_t sum = 0;
+  for (const auto& list : lists->items) {
+    const ScriptCall call{&hand_back_script(),
+                          {keys_.list(list.text), keys_.schedule(list.text)},
+                          {which == Scheduled::due ? "due" : "all"}};
+    for (std::int64_t moved = 1; moved > 0;) {
+      const auto reply = run(**connection, call, deadline);
+      if (!reply) return tl::unexpected(reply.error());
+      moved = reply->integer;
+      sum += static_cast<std::uint64_t>(moved);
+    }
+  }
+  return sum;
+}
+
 Result<std::vector<WorkerInfo>> RedisBroker::workers(Deadline deadline) {
   auto connection = pool_.take(deadline);
   if (!connection) return tl::unexpected(connection.error());
@@ -85,11 +106,20 @@ Result<std::vector<WorkerInfo>> RedisBroker::workers(Deadline deadline) {
     info.incarnation = IncarnationId(incarnations->items[i].text);
     info.counter = number_in(incarnations->items[i + 1].text);
     std::string bytes;
-    client::append_command(bytes, {"HGET", keys_.about(info.incarnation), "node_name"});
+    client::append_command(bytes, {"HGETALL", keys_.about(info.incarnation)});
     client::append_command(bytes, {"HLEN", keys_.reserved(info.incarnation)});
     const auto replies = (*connection)->pipeline(bytes, 2, deadline);
     if (!replies) return tl::unexpected(replies.error());
-    info.node_name = (*replies)[0].text;
+    std::set<std::string> queues;
+    const auto& about = (*replies)[0].items;
+    for (std::size_t j = 0; j + 1 < about.size(); j += 2) {
+      const auto& field = about[j].text;
+      if (field == "node_name") info.node_name = about[j + 1].text;
+      if (field.starts_with(kListField)) {
+        queues.insert(parse_list_name(field.substr(kListField.size()), keys_.layout()).queue);
+      }
+    }
+    info.queues.emplace(queues.begin(), queues.end());
     info.reserved = static_cast<std::uint64_t>((*replies)[1].integer);
     infos.push_back(std::move(info));
   }
@@ -106,7 +136,7 @@ Result<std::vector<DeadLetterEntry>> RedisBroker::dead_letters(std::size_t limit
     const auto page =
         (*connection)->command({"XRANGE", keys_.dead(), from, "+", "COUNT", std::to_string(count)}, deadline);
     if (!page) return tl::unexpected(page.error());
-    for (const auto& item : page->items) entries.push_back(entry_of(item));
+    for (const auto& item : page->items) entries.push_back(dead_letter_of(item));
     if (page->items.size() < count) break;
     from = "(" + entries.back().key;
   }
@@ -119,14 +149,14 @@ Result<std::optional<DeadLetterEntry>> RedisBroker::dead_letter(const std::strin
   if (is_letter_key(key_or_id)) {
     const auto found = (*connection)->command({"XRANGE", keys_.dead(), key_or_id, key_or_id}, deadline);
     if (!found) return tl::unexpected(found.error());
-    if (!found->items.empty()) return entry_of(found->items.front());
+    if (!found->items.empty()) return dead_letter_of(found->items.front());
   }
   std::string from = "-";
   for (;;) {
     const auto page = (*connection)->command({"XRANGE", keys_.dead(), from, "+", "COUNT", "100"}, deadline);
     if (!page) return tl::unexpected(page.error());
     for (const auto& item : page->items) {
-      auto entry = entry_of(item);
+      auto entry = dead_letter_of(item);
       from = "(" + entry.key;
       if (entry.letter.task_id == key_or_id) return entry;
     }

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "broker/redis/key_scan.hpp"
 #include "broker/redis/redis_broker.hpp"
 
 namespace lovage::broker::redis {
@@ -18,32 +19,6 @@ constexpr std::size_t kQueuesAtOnce = 100;
 // Kombu's own exchanges for control and events: no task waits behind them.
 bool is_of_tasks(std::string_view exchange) {
   return exchange != "celeryev" && !exchange.ends_with("celery.pidbox");
-}
-
-// Calls `visit` for every key that matches, chunk by chunk.
-template <class Visit>
-Result<void> scan(client::RedisSync& connection, const std::string& pattern, Deadline deadline, Visit visit) {
-  std::string cursor = "0";
-  do {
-    const auto page = connection.command({"SCAN", cursor, "MATCH", pattern, "COUNT", "1000"}, deadline);
-    if (!page) return tl::unexpected(page.error());
-    if (page->items.size() != 2) return fail(Errc::bad_data, "a SCAN reply of another shape");
-    cursor = page->items[0].text;
-    for (const auto& key : page->items[1].items) {
-      if (auto visited = visit(key.text); !visited) return visited;
-    }
-  } while (cursor != "0");
-  return {};
-}
-
-// A literal text as a glob pattern.
-std::string escaped(std::string_view text) {
-  std::string pattern;
-  for (const char c : text) {
-    if (std::string_view("*?[]\\^-").find(c) != std::string_view::npos) pattern += '\\';
-    pattern += c;
-  }
-  return pattern;
 }
 
 // Who may hold messages. One look asks the holders that the look before it found; when it finds the same ones, its
@@ -168,7 +143,7 @@ Result<bool> Census::look(client::RedisSync& connection, Deadline deadline) {
 Result<std::set<std::string>> RedisBroker::known_queues(client::RedisSync& connection, Deadline deadline) {
   std::set<std::string> names;
   const std::string prefix = keys_.binding("");
-  auto scanned = scan(connection, escaped(prefix) + "*", deadline, [&](const std::string& key) -> Result<void> {
+  auto scanned = scan_keys(connection, glob_of(prefix) + "*", deadline, [&](const std::string& key) -> Result<void> {
     if (!is_of_tasks(std::string_view(key).substr(prefix.size()))) return {};
     const auto rows = connection.command({"SMEMBERS", key}, deadline);
     if (!rows) return tl::unexpected(rows.error());

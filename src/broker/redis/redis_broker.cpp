@@ -29,6 +29,11 @@ ConsumerPair RedisBroker::make_consumer(net::Loop& loop, ConsumerOptions options
   return pair;
 }
 
+std::unique_ptr<Lease> RedisBroker::make_sweeper(std::chrono::milliseconds lease) {
+  return std::make_unique<RedisLease>(options_.redis, keys_, IncarnationId(new_uuid()), lease,
+                                      std::make_shared<Heartbeat>(), options_.unacked);
+}
+
 Result<void> RedisBroker::declare(std::span<const wire::QueueDeclaration> queues, Deadline deadline) {
   auto connection = pool_.take(deadline);
   if (!connection) return tl::unexpected(connection.error());

@@ -21,6 +21,9 @@
 
 namespace lovage::broker::redis {
 
+// An entry of the stream `dead` (management.cpp).
+DeadLetterEntry dead_letter_of(const client::RedisReply& item);
+
 struct RedisBrokerOptions {
   client::RedisOptions redis;  // with global_keyprefix, used as it is
   wire::QueueLayout layout = {};
@@ -49,6 +52,10 @@ class RedisBroker final : public Broker {
   Result<std::optional<DeadLetterEntry>> dead_letter(const std::string& key_or_id, Deadline deadline) override;
   Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message, Deadline deadline) override;
   Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline deadline) override;
+
+  std::unique_ptr<Lease> make_sweeper(std::chrono::milliseconds lease) override;
+  Result<std::uint64_t> release(Scheduled which, Deadline deadline) override;
+  Result<void> survey(const SurveyVisit& visit, std::chrono::milliseconds patience) override;
 
   Result<std::string> identity(Deadline deadline) override;
   Result<void> probe_results(Deadline deadline) override;

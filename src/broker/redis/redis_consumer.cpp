@@ -293,6 +293,7 @@ void RedisConsumer::hand_back_schedules() {
       auto call = std::make_shared<ScriptCall>();
       call->script = &hand_back_script();
       call->keys = {setup_.keys.list(name.text), setup_.keys.schedule(name.text)};
+      call->args = {"all"};
       auto again = std::make_shared<UniqueFunction<void()>>();
       *again = [this, call, waiting, weak = std::weak_ptr(again)] {
         run(*commands_, call, [this, waiting, self = weak.lock()](const Result<client::RedisReply>& reply) {

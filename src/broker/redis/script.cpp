@@ -14,8 +14,6 @@
 #include "broker/redis/scripts/unacked.hpp"
 
 namespace lovage::broker::redis {
-namespace {
-
 std::string sha1_hex(std::string_view text) {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
   unsigned int size = 0;
@@ -28,8 +26,6 @@ std::string sha1_hex(std::string_view text) {
   }
   return hex;
 }
-
-}  // namespace
 
 Script::Script(std::initializer_list<std::string_view> parts) {
   for (const std::string_view part : parts) text_ += part;
@@ -112,7 +108,7 @@ const Script& prune_marks_script() {
   return script;
 }
 const Script& hand_back_script() {
-  static const Script script{lua::kHandBack};
+  static const Script script{lua::kNow, lua::kHandBack};
   return script;
 }
 const Script& retry_dead_letter_script() {

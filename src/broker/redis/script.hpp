@@ -16,6 +16,9 @@
 
 namespace lovage::broker::redis {
 
+// 40 hexadecimal digits; of a message, the name of its row in `marks`.
+std::string sha1_hex(std::string_view text);
+
 class Script {
  public:
   // The parts' text, one after the other.

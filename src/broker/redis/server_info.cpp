@@ -18,6 +18,32 @@ bool is_at_least_6_2(std::string_view version) {
   return std::pair(major, minor) >= std::pair(6, 2);
 }
 
+// Queues and reservations have no time to live, results have one.
+void warn_of_eviction(std::string_view info, std::vector<std::string>& warnings) {
+  const std::string policy = info_field(info, "maxmemory_policy");
+  if (policy == "noeviction" || policy.empty()) return;
+  const std::string limit = info_field(info, "maxmemory");
+  const std::string when = limit == "0" ? "once it has a maxmemory and is full" : "when its memory is full";
+  warnings.push_back(policy.starts_with("volatile-")
+                         ? fmt::format("RESULTS CAN BE LOST: maxmemory-policy is {}, so {} the server throws results "
+                                       "away. Set it to noeviction",
+                                       policy, when)
+                         : fmt::format("MESSAGES CAN BE LOST: maxmemory-policy is {}, so {} the server throws queues "
+                                       "away, with every message in them. Set it to noeviction",
+                                       policy, when));
+}
+
+void warn_of_lost_writes(std::string_view info, std::string_view save, std::vector<std::string>& warnings) {
+  if (info_field(info, "aof_enabled") != "1") {
+    warnings.emplace_back(save.empty()
+                              ? "the server keeps nothing on disk: a restart of it loses every message. Set appendonly"
+                              : "the server keeps snapshots only: its crash loses what came after the last one. Set "
+                                "appendonly");
+  } else if (info_field(info, "aof_last_write_status") == "err") {
+    warnings.emplace_back("MESSAGES CAN BE LOST: the server cannot write its append-only file; its log says why");
+  }
+}
+
 }  // namespace
 
 std::string info_field(std::string_view info, std::string_view name) {
@@ -50,17 +76,8 @@ Result<std::vector<std::string>> judge_server(std::string_view info, std::string
                 "Redis Cluster cannot be used: a step that settles a message touches keys of several slots");
   }
   std::vector<std::string> warnings;
-  const std::string policy = info_field(info, "maxmemory_policy");
-  if (policy != "noeviction") {
-    warnings.push_back(
-        fmt::format("maxmemory-policy is {}: a full server throws messages away. Set noeviction", policy));
-  }
-  if (info_field(info, "aof_enabled") != "1") {
-    warnings.emplace_back(save.empty()
-                              ? "the server keeps nothing on disk: a restart of it loses every message. Set appendonly"
-                              : "the server keeps snapshots only: its crash loses what came after the last one. Set "
-                                "appendonly");
-  }
+  warn_of_eviction(info, warnings);
+  warn_of_lost_writes(info, save, warnings);
   return warnings;
 }
 

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/uuid.hpp"
 #include "broker/dead_letters.hpp"
 #include "broker/sqlite/sqlite_consumer.hpp"
+#include "broker/sqlite/sqlite_lease.hpp"
 
 namespace lovage::broker::sqlite {
 namespace {
@@ -126,6 +128,45 @@ class SqliteBroker final : public Broker {
                                        [&](Store& store) { return store.remove_dead_letters(key); });
     if (!removed) return tl::unexpected(removed.error());
     return static_cast<std::uint64_t>(*removed);
+  }
+
+  std::unique_ptr<Lease> make_sweeper(std::chrono::milliseconds lease) override {
+    return std::make_unique<SqliteLease>(access_, IncarnationId(new_uuid()), lease,
+                                         std::make_shared<const std::atomic<bool>>(true));
+  }
+
+  Result<std::uint64_t> release(Scheduled which, Deadline deadline) override {
+    const Timestamp due = which == Scheduled::due ? access_->clock().now() : Timestamp::max();
+    std::uint64_t sum = 0;
+    for (;;) {
+      auto store = access_->acquire(deadline);
+      if (!store) return tl::unexpected(store.error());
+      auto transaction = (*store)->db().begin(deadline);
+      if (!transaction) return tl::unexpected(transaction.error());
+      const auto moved = (*store)->release(due, kMessagesAtOnce);
+      if (!moved) return tl::unexpected(moved.error());
+      // Asked often, and mostly nothing is due: then nobody is woken.
+      const auto wakes = *moved > 0 ? client::CommitWakes::everybody : client::CommitWakes::nobody;
+      if (auto done = transaction->commit(wakes); !done) return tl::unexpected(done.error());
+      sum += static_cast<std::uint64_t>(*moved);
+      if (*moved < static_cast<std::int64_t>(kMessagesAtOnce)) return sum;
+    }
+  }
+
+  Result<void> survey(const SurveyVisit& visit, std::chrono::milliseconds patience) override {
+    Store::SurveyCursor at;
+    std::vector<Sighting> page;
+    do {
+      page.clear();
+      {
+        auto store = access_->acquire(Deadline::after(patience));
+        if (!store) return tl::unexpected(store.error());
+        auto more = (*store)->survey(at, page);
+        if (!more) return tl::unexpected(more.error());
+      }
+      for (auto& sighting : page) visit(std::move(sighting));
+    } while (!page.empty());
+    return {};
   }
 
   Result<std::string> identity(Deadline deadline) override { return access_->identity(deadline); }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <set>
@@ -53,6 +54,8 @@ class Store {
   Result<void> declare(const wire::QueueDeclaration& queue);
   // Moves what is due, up to 100, to the tails of their lists.
   Result<void> move_due(std::span<const std::string> queues);
+  // Moves what is due by then, some at a time; how many.
+  Result<std::int64_t> release(Timestamp due, std::int64_t limit);
   // The tasks, `unknown` ones left out, of messages that wait because some worker did not know them: at most 100 names.
   struct Waiting {
     std::string queue;
@@ -106,12 +109,27 @@ class Store {
   Result<std::uint64_t> count_dead_letters();
   Result<std::optional<DeadLetterEntry>> dead_letter(const std::string& key_or_id);
   Result<std::int64_t> remove_dead_letters(const std::optional<std::string>& key);
+  // The next messages of a survey, in `page`, which is empty before; false: there are none (store_survey.cpp).
+  struct SurveyCursor {
+    std::size_t stage = 0;
+    std::string queue;
+    std::int64_t first = std::numeric_limits<std::int64_t>::min();
+    std::int64_t second = std::numeric_limits<std::int64_t>::min();
+    std::uint64_t passed = 0;  // messages of this list
+  };
+  Result<bool> survey(SurveyCursor& at, std::vector<Sighting>& page);
   // Gives free pages back to the file system, some at a time.
   Result<void> vacuum();
 
  private:
+  Result<std::size_t> survey_ready(SurveyCursor& at, std::vector<Sighting>& page);
+  Result<std::size_t> survey_reserved(SurveyCursor& at, std::vector<Sighting>& page);
+  Result<std::size_t> survey_scheduled(SurveyCursor& at, std::vector<Sighting>& page);
+  Result<std::size_t> survey_dead(SurveyCursor& at, std::vector<Sighting>& page);
+
   Store(std::unique_ptr<client::SqliteDb> db, const StoreOptions& options) noexcept;
 
+  Result<void> move_to_tail(std::int64_t position);
   Result<void> insert_ready(const std::string& queue, int step, std::string_view bytes);
   Result<std::int64_t> write_disposal(OwnerId owner, const Settlement& settlement);
   Result<std::int64_t> write_return(OwnerId owner, const Settlement& settlement);

@@ -84,6 +84,16 @@ Result<void> pick_waiting(client::SqliteDb& db, const Store::Waiting& waiting, i
   return pick(rows, waiting.queue, step, now, picker);
 }
 
+Result<std::vector<std::int64_t>> positions_of(client::SqliteQuery& rows) {
+  std::vector<std::int64_t> positions;
+  for (;;) {
+    auto more = rows.step();
+    if (!more) return tl::unexpected(more.error());
+    if (!*more) return positions;
+    positions.push_back(rows.integer(0));
+  }
+}
+
 }  // namespace
 
 Store::Store(std::unique_ptr<client::SqliteDb> db, const StoreOptions& options) noexcept
@@ -168,34 +178,41 @@ Result<void> Store::declare(const wire::QueueDeclaration& queue) {
   return {};
 }
 
+Result<void> Store::move_to_tail(std::int64_t position) {
+  auto moved = db_->query(
+                      "UPDATE messages SET place = 0, due = NULL, unknown = NULL,"
+                      " position = (SELECT max(position) + 1 FROM messages) WHERE position = ?")
+                   .bind(1, position)
+                   .run();
+  if (!moved) return tl::unexpected(moved.error());
+  return {};
+}
+
 Result<void> Store::move_due(std::span<const std::string> queues) {
   const std::int64_t until = now().time_since_epoch().count();
   std::int64_t room = kDueAtOnce;
   for (const auto& queue : queues) {
-    std::vector<std::int64_t> due;
-    {
-      auto rows =
-          db_->query("SELECT position FROM messages WHERE place = 2 AND queue = ? AND due <= ? ORDER BY due LIMIT ?");
-      rows.bind_text(1, queue).bind(2, until).bind(3, room);
-      for (;;) {
-        auto more = rows.step();
-        if (!more) return tl::unexpected(more.error());
-        if (!*more) break;
-        due.push_back(rows.integer(0));
-      }
+    auto rows =
+        db_->query("SELECT position FROM messages WHERE place = 2 AND queue = ? AND due <= ? ORDER BY due LIMIT ?");
+    auto due = positions_of(rows.bind_text(1, queue).bind(2, until).bind(3, room));
+    if (!due) return tl::unexpected(due.error());
+    for (const std::int64_t position : *due) {
+      if (auto moved = move_to_tail(position); !moved) return moved;
     }
-    for (const std::int64_t position : due) {
-      auto moved = db_->query(
-                          "UPDATE messages SET place = 0, due = NULL, unknown = NULL,"
-                          " position = (SELECT max(position) + 1 FROM messages) WHERE position = ?")
-                       .bind(1, position)
-                       .run();
-      if (!moved) return tl::unexpected(moved.error());
-    }
-    room -= static_cast<std::int64_t>(due.size());
+    room -= static_cast<std::int64_t>(due->size());
     if (room <= 0) break;
   }
   return {};
+}
+
+Result<std::int64_t> Store::release(Timestamp due, std::int64_t limit) {
+  auto rows = db_->query("SELECT position FROM messages WHERE place = 2 AND due <= ? ORDER BY queue, due LIMIT ?");
+  auto found = positions_of(rows.bind(1, due.time_since_epoch().count()).bind(2, limit));
+  if (!found) return tl::unexpected(found.error());
+  for (const std::int64_t position : *found) {
+    if (auto moved = move_to_tail(position); !moved) return tl::unexpected(moved.error());
+  }
+  return static_cast<std::int64_t>(found->size());
 }
 
 Result<std::vector<Delivery>> Store::reserve(OwnerId owner, std::span<const std::string> queues, std::size_t first,

@@ -126,7 +126,12 @@ TEST(RedisServerInfo, OldServersAndClustersAreRefused) {
 }
 
 TEST(RedisServerInfo, SettingsThatLoseMessagesAreWarnedOf) {
-  EXPECT_THAT(judge_server(with("noeviction", "allkeys-lru"), "").value(), SizeIs(1));
+  EXPECT_THAT(judge_server(with("noeviction", "allkeys-lru"), "").value(),
+              testing::ElementsAre(HasSubstr("MESSAGES CAN BE LOST: maxmemory-policy is allkeys-lru")));
+  EXPECT_THAT(judge_server(with("noeviction", "volatile-ttl"), "").value(),
+              testing::ElementsAre(HasSubstr("RESULTS CAN BE LOST: maxmemory-policy is volatile-ttl")));
+  EXPECT_THAT(judge_server(with("aof_enabled:1", "aof_enabled:1\r\naof_last_write_status:err"), "").value(),
+              testing::ElementsAre(HasSubstr("cannot write its append-only file")));
   EXPECT_THAT(judge_server(with("aof_enabled:1", "aof_enabled:0"), "").value().at(0), HasSubstr("nothing on disk"));
   EXPECT_THAT(judge_server(with("aof_enabled:1", "aof_enabled:0"), "60 1").value().at(0), HasSubstr("snapshots"));
 }

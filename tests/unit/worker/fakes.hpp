@@ -130,6 +130,9 @@ struct FakeBroker final : broker::Broker {
   Result<std::uint64_t> purge_dead_letters(std::optional<std::string> /*key*/, Deadline /*deadline*/) override {
     return 0U;
   }
+  std::unique_ptr<broker::Lease> make_sweeper(std::chrono::milliseconds) override { return nullptr; }
+  Result<std::uint64_t> release(Scheduled, Deadline) override { return 0U; }
+  Result<void> survey(const broker::SurveyVisit&, std::chrono::milliseconds) override { return {}; }
   Result<std::string> identity(Deadline /*deadline*/) override { return "fake"; }
   [[nodiscard]] std::string display_url() const override { return "fake://"; }
 };

@@ -155,19 +155,27 @@ end
 return #old
 )lua";
 
-// KEYS  1 a list  2 its schedule      Returns how many of up to 1,000 scheduled messages went to the list's tail.
-// For the way back to Python, when no Lovage process is left to look at the schedule.
+// KEYS  1 a list  2 its schedule      ARGV  1 "due": only what is due
+// Returns how many of up to 1,000 scheduled messages went to the list.
+// For when no worker is left to look at the schedule, and for the way back to Python. As in the reserve script, what
+// has an eta goes to the head, the earliest first; what was put off goes to the tail.
 inline constexpr std::string_view kHandBack = R"lua(
 redis.call('LLEN', KEYS[1])
-local members = redis.call('ZRANGE', KEYS[2], 0, 999)
-for _, member in ipairs(members) do
+local until_ms = ARGV[1] == 'due' and now_ms() or '+inf'
+local members = redis.call('ZRANGE', KEYS[2], '-inf', until_ms, 'BYSCORE', 'LIMIT', 0, 1000)
+local function move(member, head)
+  if (string.sub(member, 1, 1) == 'h') ~= head then return end
+  local score = redis.call('ZSCORE', KEYS[2], member)
   redis.call('ZREM', KEYS[2], member)
-  local pushed = redis.pcall('LPUSH', KEYS[1], string.sub(member, string.find(member, '\n', 1, true) + 1))
+  local bytes = string.sub(member, string.find(member, '\n', 1, true) + 1)
+  local pushed = redis.pcall(head and 'RPUSH' or 'LPUSH', KEYS[1], bytes)
   if type(pushed) == 'table' and pushed.err then
-    redis.call('ZADD', KEYS[2], 0, member)
-    return pushed
+    redis.call('ZADD', KEYS[2], score, member)
+    error(pushed.err)
   end
 end
+for j = #members, 1, -1 do move(members[j], true) end
+for j = 1, #members do move(members[j], false) end
 return #members
 )lua";
 
