@@ -15,46 +15,24 @@
 #include <lovage/lovage.hpp>
 
 #include "app/core.hpp"
-#include "bare.hpp"
 #include "base/suggest.hpp"
+#include "benchmark.hpp"
 #include "broker/broker.hpp"
-#include "engines/engines.hpp"
-#include "support/worker_process.hpp"
+#include "checks.hpp"
+#include "load.hpp"
+#include "options.hpp"
 #include "worker/worker_process.hpp"
 
 namespace {
 
-using lovage::test::WorkerProcess;
-using Clock = std::chrono::steady_clock;
-using Seconds = std::chrono::duration<double>;
+using lovage::bench::Clock;
+using lovage::bench::config_of;
+using lovage::bench::kQueue;
+using lovage::bench::kStuck;
+using lovage::bench::Options;
+using lovage::bench::Seconds;
 
-constexpr const char* kQueue = "lovage_bench";
-constexpr std::chrono::minutes kResultsKept{10};  // what a run leaves behind goes soon
-constexpr std::chrono::seconds kStuck{60};        // a drain without any progress
-constexpr std::chrono::milliseconds kPause{2};    // between the calls whose latency is measured
-constexpr std::chrono::seconds kIdle{3};          // how long an idle worker is watched
-constexpr std::chrono::milliseconds kLook{2};     // between two looks whether the queue in memory is drained
-constexpr int kRounds = 1'000;                    // of latencies
-constexpr std::size_t kMessageBytes = 760;        // of the no-op task's message
-
-struct Options {
-  std::string broker = "redis://127.0.0.1:6379/0";
-  std::string backend;
-  std::uint64_t tasks = 100'000;
-  std::string pool = "threads";
-  int concurrency = 2;
-  bool json = false;
-  std::string program;
-};
-
-lovage::Config config_of(const Options& options) {
-  lovage::Config config;
-  config.broker_url = options.broker;
-  config.result_backend = options.backend;
-  config.task_default_queue = kQueue;
-  config.result_expires = kResultsKept;
-  return config;
-}
+constexpr std::chrono::milliseconds kLook{2};  // between two looks whether the queue in memory is drained
 
 // Messages that are not settled yet.
 std::uint64_t waiting(lovage::App& app) {
@@ -64,156 +42,6 @@ std::uint64_t waiting(lovage::App& app) {
   const auto& queue = queues->at(0);
   return queue.ready + queue.reserved + queue.scheduled;
 }
-
-class Benchmark {
- public:
-  explicit Benchmark(Options options)
-      : options_(std::move(options)),
-        app_("lovage-bench", config_of(options_)),
-        noop_(app_.remote<void()>("bench.noop")),
-        tasks_(options_.tasks) {}
-
-  lovage::Object run() {
-    purge();
-    lovage::Object figures;
-    measure_worker(figures);
-    measure_sends(figures);
-    measure_drain(figures);
-    measure_bare(figures);
-    if (is_redis()) measure_redis(figures);
-    purge();
-    return figures;
-  }
-
- private:
-  [[nodiscard]] std::vector<std::string> worker_arguments() const {
-    return {options_.program,
-            "worker",
-            "-b",
-            options_.broker,
-            "--result-backend",
-            options_.backend,
-            "-Q",
-            kQueue,
-            "-P",
-            options_.pool,
-            "-c",
-            std::to_string(options_.concurrency),
-            "-l",
-            "WARNING",
-            "-q",
-            "--",
-            "result_expires=" + std::to_string(std::chrono::seconds(kResultsKept).count())};
-  }
-
-  static lovage::Deadline limit() { return lovage::Deadline::after(std::chrono::seconds(30)); }
-
-  void purge() {
-    const auto purged = app_.core().broker().purge(kQueue, limit());
-    if (!purged) lovage::raise(purged.error());
-  }
-
-  // One worker: its start, its answers, its memory, its rest.
-  void measure_worker(lovage::Object& figures) {
-    const WorkerProcess worker(worker_arguments(), "/dev/stderr");             // stdout holds the figures alone
-    for (int i = 0; i < 50; ++i) noop_.delay().get(std::chrono::seconds(10));  // both sides warm
-    const auto times = latencies(std::chrono::milliseconds(0));
-    const auto paused = latencies(kPause);
-    figures.set("startup_ms", worker.startup().count() * 1000);
-    figures.set("lat_p50_ms", times[times.size() / 2]);
-    figures.set("lat_p99_ms", times[times.size() * 99 / 100]);
-    figures.set("lat_paused_p50_ms", paused[paused.size() / 2]);
-    figures.set("pss_mib", worker.pss_mib());
-    std::this_thread::sleep_for(std::chrono::seconds(1));  // it comes to rest
-    const double cpu = worker.cpu_seconds();
-    std::this_thread::sleep_for(kIdle);
-    figures.set("idle_cpu_percent", (worker.cpu_seconds() - cpu) / Seconds(kIdle).count() * 100);
-  }
-
-  std::vector<double> latencies(std::chrono::milliseconds pause) {
-    std::vector<double> times;
-    for (int i = 0; i < kRounds; ++i) {
-      if (pause.count() > 0) std::this_thread::sleep_for(pause);
-      const auto start = Clock::now();
-      noop_.delay().get(std::chrono::seconds(10));
-      times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
-    }
-    std::sort(times.begin(), times.end());
-    return times;
-  }
-
-  void measure_sends(lovage::Object& figures) {
-    const std::uint64_t singles = std::max<std::uint64_t>(1, tasks_ / 10);
-    const auto start = Clock::now();
-    for (std::uint64_t i = 0; i < singles; ++i) noop_.delay();
-    figures.set("enqueue_per_s", static_cast<double>(singles) / Seconds(Clock::now() - start).count());
-    purge();
-    figures.set("enqueue_bulk_per_s", send_bulk());
-  }
-
-  double send_bulk() {
-    const auto start = Clock::now();
-    for (std::uint64_t sent = 0; sent < tasks_;) {
-      const std::uint64_t chunk = std::min<std::uint64_t>(10'000, tasks_ - sent);
-      const std::vector<lovage::Signature> signatures(chunk, noop_.s());
-      for (const auto& outcome : app_.send_many(signatures)) {
-        if (!outcome.sent()) std::rethrow_exception(outcome.error);
-      }
-      sent += chunk;
-    }
-    return static_cast<double>(tasks_) / Seconds(Clock::now() - start).count();
-  }
-
-  // All tasks are waiting when the worker starts. What it drained before we looked for the first time does not count.
-  void measure_drain(lovage::Object& figures) {
-    WorkerProcess worker(worker_arguments(), "/dev/stderr");  // stdout holds the figures alone
-    const double cpu = worker.cpu_seconds();
-    const double server_cpu = is_redis() ? lovage::bench::server_cpu_seconds(options_.broker) : 0;
-    const auto start = Clock::now();
-    const std::uint64_t first = waiting(app_);
-    auto progress = start;
-    for (std::uint64_t left = first; left > 0;) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      if (!worker.running()) throw std::runtime_error("the worker ended while it drained the queue");
-      const std::uint64_t now_left = waiting(app_);
-      if (now_left < left) progress = Clock::now();
-      if (Clock::now() - progress > kStuck) throw std::runtime_error("the worker does not drain the queue any more");
-      left = now_left;
-    }
-    const double took = Seconds(Clock::now() - start).count();
-    if (first == 0) throw std::runtime_error("too few tasks to measure: they were done before the first look");
-    figures.set("drain_per_s", static_cast<double>(first) / took);
-    const auto us_per_task = [first](double seconds) { return seconds * 1e6 / static_cast<double>(first); };
-    figures.set("drain_worker_cpu_us_per_task", us_per_task(worker.cpu_seconds() - cpu));
-    if (!is_redis()) return;
-    const double served = lovage::bench::server_cpu_seconds(options_.broker) - server_cpu;
-    figures.set("drain_server_cpu_us_per_task", us_per_task(served));
-  }
-
-  void measure_bare(lovage::Object& figures) {
-    send_bulk();
-    figures.set("bare_drain_per_s", lovage::bench::bare_drain_per_s(app_.core().config(), kQueue, tasks_, 64));
-    figures.set("relay_p50_ms", is_redis() ? lovage::Value(relay(std::chrono::milliseconds(0))) : lovage::Value());
-  }
-
-  void measure_redis(lovage::Object& figures) {
-    figures.set("relay_paused_p50_ms", relay(kPause));
-    figures.set("bare_enqueue_per_s", lovage::bench::bare_sends_per_s(
-                                          options_.broker, std::max<std::uint64_t>(1, tasks_ / 10), kMessageBytes));
-    figures.set("bare_enqueue_bulk_per_s",
-                lovage::bench::bare_bulk_sends_per_s(options_.broker, tasks_, kMessageBytes));
-  }
-
-  [[nodiscard]] double relay(std::chrono::milliseconds pause) const {
-    return lovage::bench::relay_p50_ms(options_.broker, kRounds, pause);
-  }
-  [[nodiscard]] bool is_redis() const { return options_.broker.starts_with("redis"); }
-
-  const Options options_;
-  lovage::App app_;
-  lovage::Task<void()> noop_;
-  const std::uint64_t tasks_;
-};
 
 double own_cpu_seconds() {
   rusage used{};
@@ -230,7 +58,7 @@ lovage::Object run_in_memory(const Options& options) {
   config.worker_pool = options.pool;
   config.worker_concurrency = options.concurrency;
   lovage::App app("lovage-bench", config);
-  const auto noop = app.task("bench.noop", [] {});
+  const auto noop = app.task("bench.noop", lovage::bench::work);
   lovage::Object figures;
   auto start = Clock::now();
   for (std::uint64_t sent = 0; sent < options.tasks;) {
@@ -280,7 +108,16 @@ void check(const Options& options) {
     throw lovage::ConfigError("--pool: '" + options.pool + "' is no pool" + lovage::did_you_mean(options.pool, kPools) +
                               "; there are threads, prefork and solo");
   }
+  static const std::vector<std::string> kWorkloads{"full", "flat", "eta", "sleep"};
+  if (std::find(kWorkloads.begin(), kWorkloads.end(), options.workload) == kWorkloads.end()) {
+    throw lovage::ConfigError("--workload: '" + options.workload + "' is no workload" +
+                              lovage::did_you_mean(options.workload, kWorkloads) +
+                              "; there are full, flat, eta and sleep");
+  }
   const bool memory = options.broker.starts_with("memory:");
+  if (memory && options.workload != "full") {
+    throw lovage::ConfigError("memory: has the workload full alone: the others need worker processes");
+  }
   if (memory != options.backend.starts_with("memory:")) {
     throw lovage::ConfigError("memory: lives inside one process: it cannot be measured beside another engine");
   }
@@ -289,10 +126,19 @@ void check(const Options& options) {
   }
 }
 
+lovage::Object measure(const Options& options) {
+  lovage::bench::announce_work(options);
+  if (options.broker.starts_with("memory:")) return run_in_memory(options);
+  if (options.workload == "flat") return lovage::bench::flat_workload(options);
+  if (options.workload == "eta") return lovage::bench::eta_workload(options);
+  if (options.workload == "sleep") return lovage::bench::sleep_workload(options);
+  return lovage::bench::full_workload(options);
+}
+
 // The worker's side: this same program, with the no-op task.
 int run_worker(int argc, char** argv) {
   lovage::App app("lovage-bench");
-  app.task("bench.noop", [] {});
+  app.task("bench.noop", lovage::bench::work);
   return lovage::main(app, argc, argv);
 }
 
@@ -313,6 +159,23 @@ int main(int argc, char** argv) {
   cli.add_option("--concurrency", options.concurrency, "the pool's slots")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  cli.add_option("--work-us", options.work_us, "microseconds of its thread's CPU time that each task burns")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{10'000'000}))
+      ->capture_default_str();
+  cli.add_option("--workload", options.workload, "full, flat, eta or sleep: see docs/benchmarks.md")
+      ->capture_default_str();
+  cli.add_option("--depth", options.depth, "flat: messages that stay waiting behind the drained ones")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{100'000'000}))
+      ->capture_default_str();
+  cli.add_option("--sleep-ms", options.sleep_ms, "milliseconds that each task sleeps")
+      ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{60'000}))
+      ->capture_default_str();
+  cli.add_option("--workers", options.workers, "sleep: workers that share the tasks")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  cli.add_option("--calls", options.calls, "calls whose latency is measured")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   cli.add_flag("--json", options.json, "print one JSON object");
   try {
     cli.parse(argc, argv);
@@ -327,8 +190,7 @@ int main(int argc, char** argv) {
   };
   try {
     check(options);
-    const bool memory = options.broker.starts_with("memory:");
-    print(memory ? run_in_memory(options) : Benchmark(options).run(), options.json);
+    print(measure(options), options.json);
   } catch (const lovage::ConfigError& error) {
     return fail(error, 2);
   } catch (const lovage::ConnectionError& error) {
