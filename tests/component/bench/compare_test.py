@@ -33,7 +33,7 @@ def run(script, *arguments, **environment):
 
 class Compare(unittest.TestCase):
     def test_prints_every_figure_of_both_tasks(self):
-        ended = run("compare", "--json", "--only", "lovage-threads", "--tasks", "2000", "--rounds", "1", "--calls", "20")
+        ended = run("compare", "--json", "--only", "lovage-threads", "--tasks", "1000", "--rounds", "1", "--calls", "20")
         self.assertEqual(ended.returncode, 0, ended.stderr)
         figures = json.loads(ended.stdout)["systems"]["lovage-threads"]
         for task in ("noop", "cpu"):
@@ -50,7 +50,7 @@ class Compare(unittest.TestCase):
         with tempfile.TemporaryDirectory() as docs:
             page = os.path.join(docs, "benchmarks.md")
             report.write(page, "before\n<!-- compare:begin -->\nold\n<!-- compare:end -->\nafter\n")
-            ended = run("compare", "--docs", docs, "--only", names, "--tasks", "5000", "--rounds", "1", "--calls", "5")
+            ended = run("compare", "--docs", docs, "--only", names, "--tasks", "3000", "--rounds", "1", "--calls", "5")
             self.assertEqual(ended.returncode, 0, ended.stderr)
             text = machine.read(page)
             self.assertTrue(text.startswith("before\n<!-- compare:begin -->"), text)
