@@ -186,9 +186,16 @@ void RedisConsumer::pump_at_end_of_turn() {
 
 void RedisConsumer::pump() {
   if (state_ != State::ready) return;
+  if (stopping_) {
+    send_settlements();
+    return advance_shutdown();
+  }
+  // With plenty waiting, the server hands out the next messages before it settles the last: the worker runs while the
+  // server writes. Otherwise somebody may wait for a result.
+  const bool busy = plenty_;
+  if (busy) send_reserves();
   send_settlements();
-  if (stopping_) return advance_shutdown();
-  send_reserves();
+  if (!busy) send_reserves();
 }
 
 // Said once a second at most; then it is tried again.
