@@ -54,7 +54,7 @@ INSTANTIATE_TEST_SUITE_P(
     Commands, RedisFailingWrites,
     testing::Values(FailingWrite{"lpush", Disposal::acknowledge}, FailingWrite{"lpush", Disposal::return_tail},
                     FailingWrite{"rpush", Disposal::return_head}, FailingWrite{"zadd", Disposal::schedule},
-                    FailingWrite{"xadd", Disposal::dead_letter}, FailingWrite{"setex", Disposal::return_head},
+                    FailingWrite{"xadd", Disposal::dead_letter}, FailingWrite{"set", Disposal::return_head},
                     FailingWrite{"publish", Disposal::schedule}, FailingWrite{"hdel", Disposal::acknowledge}),
     [](const auto& at) { return at.param.command + std::to_string(at.index); });
 
@@ -82,7 +82,7 @@ TEST_F(RedisWrites, APlainAcknowledgementWhoseWritesFailStaysReserved) {
   Settlement plain;
   plain.token = delivery.token;
   plain.results.push_back({"1", std::string(states::success), R"({"status": "SUCCESS"})"});
-  for (const std::string command : {"hdel", "setex"}) {
+  for (const std::string command : {"hdel", "set"}) {
     redis({"ACL", "SETUSER", "default", "-" + command});
     EXPECT_EQ(worker.settle(plain), SettleStatus::failed) << command;
     redis({"ACL", "SETUSER", "default", "+" + command});

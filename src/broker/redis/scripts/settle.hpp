@@ -36,10 +36,33 @@ inline constexpr std::string_view kSettle = R"lua(
 local incarnations, reserved, held_marks, settled = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local marks, ages, dead, alarms = KEYS[5], KEYS[6], KEYS[7], KEYS[8]
 local id, batch, broker_db, result_db, expires = ARGV[1], ARGV[2], ARGV[4], ARGV[5], ARGV[6]
+local lifetime = expires ~= '0' and {'EX', expires} or {}
 if redis.call('HEXISTS', incarnations, id) == 0 then return {0} end
 local before = redis.call('HGET', settled, batch)
 if before then return {1, before, -1, {}} end
 local suspects = redis.call('HLEN', held_marks) > 0
+local function answer(codes, soonest, errors)
+  for number in string.gmatch(ARGV[3], '%d+') do redis.call('HDEL', settled, number) end
+  redis.pcall('HSET', settled, batch, codes)
+  return {1, codes, soonest, errors}
+end
+
+-- What a worker with little to do asks for: one plain settlement with the first result of its task. Latency hangs on
+-- it. What is not so simple, or fails, is left to the long way, which does the same once more.
+if #ARGV == 11 and ARGV[7] == '1' and ARGV[10] ~= '' and not suspects and redis.call('HEXISTS', reserved, ARGV[9]) == 1
+  and type(redis.pcall('HDEL', reserved, '')) == 'number' then
+  local key, meta = KEYS[tonumber(ARGV[8])], ARGV[11]
+  local told
+  if result_db ~= broker_db then redis.call('SELECT', result_db) end
+  local stored = redis.pcall('SET', key, meta, 'NX', unpack(lifetime))
+  if stored and stored.ok then told = redis.pcall('PUBLISH', key, meta) end
+  if type(told) == 'table' then redis.call('DEL', key) end
+  if result_db ~= broker_db then redis.call('SELECT', broker_db) end
+  if type(told) == 'number' then
+    redis.call('HDEL', reserved, ARGV[9])
+    return answer('1', -1, {})
+  end
+end
 
 local checked = {}
 local function refuses(key, command)
@@ -127,12 +150,7 @@ local function states_of(keys)
   return state
 end
 local function store(key, meta)
-  local reply
-  if expires ~= '0' then
-    reply = redis.pcall('SETEX', key, expires, meta)
-  else
-    reply = redis.pcall('SET', key, meta)
-  end
+  local reply = redis.pcall('SET', key, meta, unpack(lifetime))
   if not reply.err then reply = redis.pcall('PUBLISH', key, meta) end
   return type(reply) == 'table' and reply.err
 end
@@ -290,10 +308,7 @@ local function settle_plain()
 end
 if plain_count > 0 then settle_plain() end
 
-local text = table.concat(codes)
-for number in string.gmatch(ARGV[3], '%d+') do redis.call('HDEL', settled, number) end
-redis.pcall('HSET', settled, batch, text)
-return {1, text, soonest, errors}
+return answer(table.concat(codes), soonest, errors)
 )lua";
 
 }  // namespace lovage::broker::redis::lua

@@ -11,7 +11,7 @@ namespace lovage::broker::redis::lua {
 inline constexpr std::string_view kStoreResult = R"lua(
 if not may_replace(state_of(redis.call('GET', KEYS[1])), ARGV[1]) then return 0 end
 if tonumber(ARGV[3]) > 0 then
-  redis.call('SETEX', KEYS[1], ARGV[3], ARGV[2])
+  redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3])
 else
   redis.call('SET', KEYS[1], ARGV[2])
 end
@@ -31,8 +31,7 @@ if elsewhere then redis.call('SELECT', ARGV[2]) end
 local ok, err = pcall(function()
   redis.call('EXISTS', KEYS[2])
   redis.call('TYPE', KEYS[2])
-  redis.call('SET', KEYS[2], ARGV[3])
-  redis.call('SETEX', KEYS[2], 1, ARGV[3])
+  redis.call('SET', KEYS[2], ARGV[3], 'EX', 1)
   redis.call('PUBLISH', KEYS[2], ARGV[3])
 end)
 if elsewhere then redis.call('SELECT', ARGV[1]) end
