@@ -60,6 +60,7 @@ struct Config {
   int task_default_priority = 0;                                           // 0 is served first
   std::string task_serializer = "json";                                    // json or msgpack
   std::string task_compression;                                            // empty, zlib, bzip2 or zstd
+  std::uint64_t task_compression_threshold = 64u << 10;                    // 0: never; see docs/settings.md
   std::string json_types = "5.6";  // 5.6 or 5.2: how bytes, datetime, Decimal and UUID are written
   bool task_publish_retry = true;
   RetryPolicy task_publish_retry_policy;
@@ -88,8 +89,9 @@ struct Config {
   int worker_concurrency = 0;                     // 0: the number of processors
   int worker_prefetch_multiplier = 1;
   std::uint64_t worker_prefetch_bytes = 16u << 20;
-  int worker_max_tasks_per_child = 0;             // 0: no limit
-  std::uint64_t worker_max_memory_per_child = 0;  // KiB; 0: no limit
+  int worker_max_tasks_per_child = 0;                         // 0: no limit
+  std::uint64_t worker_max_memory_per_child = 0;              // KiB; 0: no limit
+  std::chrono::milliseconds worker_warm_shutdown_timeout{0};  // 0: as long as running tasks take
   std::chrono::milliseconds worker_soft_shutdown_timeout{0};
   std::chrono::milliseconds worker_lease{15'000};  // a dead worker's messages are back after about four
                                                    // thirds of it; renewed every third
@@ -99,7 +101,7 @@ struct Config {
 
   // --- The rest ----------------------------------------------------------------------------------
   std::string timezone = "UTC";
-  std::uint64_t task_message_max_bytes = 64u << 20;  // larger messages are refused, both ways
+  std::uint64_t task_message_max_bytes = 64u << 20;  // larger messages and results are refused, both ways
 };
 
 }  // namespace lovage

@@ -53,6 +53,13 @@ class EncodeError : public Error {
   using Error::Error;
 };
 
+// A message, custom state or retry that is larger than task_message_max_bytes allows: nothing was sent. (A task whose
+// result is too large fails with an EncodeError.)
+class MessageTooLarge : public EncodeError {
+ public:
+  using EncodeError::EncodeError;
+};
+
 // Bytes that are not what they should be. kombu: DecodeError.
 class DecodeError : public Error {
  public:

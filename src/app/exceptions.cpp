@@ -56,6 +56,7 @@ constexpr std::array kRows{
     Row{exactly<ConnectionError>, {"OperationalError", kKombu}},
     Row{exactly<SendUncertain>, {"OperationalError", kKombu}},
     Row{exactly<EncodeError>, {"EncodeError", kKombu}},
+    Row{exactly<MessageTooLarge>, {"EncodeError", kKombu}},
     Row{exactly<DecodeError>, {"DecodeError", kKombu}},
     Row{exactly<Error>, {"RuntimeError", kBuiltins}},
     Row{standard<std::out_of_range>, {"IndexError", kBuiltins}},

@@ -182,12 +182,14 @@ wire::BodyFormat format_of(const CallOptions& options, const TaskOptions* task, 
                                     task != nullptr ? &task->compression : nullptr, config.task_compression);
   wire::BodyFormat format;
   format.json_types = json_types(config);
+  set_size_rules(format, config);
   if (const auto known = wire::serializer_from_name(serializer)) {
     format.serializer = *known;
   } else {
     static constexpr std::string_view kNames[] = {"json", "msgpack"};
     throw ConfigError("unknown serializer '" + serializer + "'" + did_you_mean(serializer, kNames));
   }
+  if (compression == "none") format.compress_above = wire::kUnlimited;
   if (compression.empty() || compression == "none") return format;
   if (const auto known = wire::compression_from_name(compression)) {
     format.compression = *known;
@@ -198,8 +200,7 @@ wire::BodyFormat format_of(const CallOptions& options, const TaskOptions* task, 
   return format;
 }
 
-void set_body(wire::TaskMessage& message, wire::SignatureData call, const wire::BodyFormat& format,
-              const Config& config) {
+void set_body(wire::TaskMessage& message, wire::SignatureData call, const wire::BodyFormat& format) {
   const CallOptions options(call.options);
   message.argsrepr = wire::args_repr(call.args);
   message.kwargsrepr = wire::kwargs_repr(call.kwargs);
@@ -210,16 +211,18 @@ void set_body(wire::TaskMessage& message, wire::SignatureData call, const wire::
   if (const Value* chord = options.find("chord")) body.embed.chord = *chord;
   body.args = std::move(call.args);
   body.kwargs = std::move(call.kwargs);
-  if (const auto encoded = wire::encode_body(message, body, format); !encoded) {
-    throw EncodeError("task " + message.task + ": " + encoded.error().message);
-  }
-  if (message.body.size() > config.task_message_max_bytes) {
-    throw EncodeError("task " + message.task + ": the message has " + std::to_string(message.body.size()) +
-                      " bytes, task_message_max_bytes allows " + std::to_string(config.task_message_max_bytes));
-  }
+  const auto encoded = wire::encode_body(message, body, format);
+  if (encoded) return;
+  if (encoded.error().code == Errc::too_large) throw MessageTooLarge(encoded.error().message);
+  throw EncodeError("task " + message.task + ": " + encoded.error().message);
 }
 
 }  // namespace
+
+void set_size_rules(wire::BodyFormat& format, const Config& config) {
+  if (config.task_compression_threshold > 0) format.compress_above = config.task_compression_threshold;
+  format.max_bytes = config.task_message_max_bytes;
+}
 
 Lineage current_lineage() {
   const Context* context = Context::current();
@@ -261,7 +264,7 @@ Prepared prepare(const Core& core, wire::SignatureData call, const Lineage& line
   prepared.message.ignore_result = ignore_result.value_or(config.task_ignore_result);
   set_destination(prepared, options, task, config);
   const auto format = format_of(options, task, config);
-  set_body(prepared.message, std::move(call), format, config);
+  set_body(prepared.message, std::move(call), format);
   return prepared;
 }
 

@@ -9,6 +9,7 @@
 #include <lovage/signature.hpp>
 
 #include "app/core.hpp"
+#include "wire/body.hpp"
 #include "wire/signature.hpp"
 #include "wire/task_message.hpp"
 
@@ -31,6 +32,9 @@ struct Prepared {
 // that a worker sends are built by it too, so what comes from the wire is checked: throws TypeError
 // ("option 'queue' must be str, not int"), EncodeError, ConfigError.
 Prepared prepare(const Core& core, wire::SignatureData call, const Lineage& lineage);
+
+// When a body is compressed unasked and when it is too large, by the settings: for whoever encodes one.
+void set_size_rules(wire::BodyFormat& format, const Config& config);
 
 // Messages that leave together, and the queues to be declared before them.
 struct Outgoing {

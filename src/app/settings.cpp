@@ -112,6 +112,8 @@ constexpr std::array kSettings{
     row<&C::task_default_priority>("task_default_priority", "Priority of messages without one; 0 is served first"),
     choice<&C::task_serializer, Serializers>("task_serializer", "How arguments are written: json or msgpack"),
     choice<&C::task_compression, Compressions>("task_compression", "zlib, bzip2, zstd, or empty for none"),
+    row<&C::task_compression_threshold>("task_compression_threshold",
+                                        "Bytes above which a message is compressed unasked (zlib); 0: never"),
     choice<&C::json_types, JsonTypesWords>("json_types", "How bytes, datetime, Decimal and UUID travel: 5.6 or 5.2"),
     row<&C::task_publish_retry>("task_publish_retry", "Whether a send is tried again while the broker is away"),
     row<&C::task_publish_retry_policy>("task_publish_retry_policy",
@@ -144,6 +146,8 @@ constexpr std::array kSettings{
                                                 "Tasks after which a child is replaced; 0: never"),
     row<&C::worker_max_memory_per_child>("worker_max_memory_per_child",
                                          "KiB of memory after which a child is replaced; 0: never"),
+    row<&C::worker_warm_shutdown_timeout>("worker_warm_shutdown_timeout",
+                                          "Seconds that TERM leaves running tasks, then they go back; 0: no limit"),
     row<&C::worker_soft_shutdown_timeout>("worker_soft_shutdown_timeout",
                                           "Seconds that a cold shutdown waits for running tasks first"),
     row<&C::worker_lease>("worker_lease", "Seconds of silence after which a worker counts as dead"),
@@ -153,7 +157,7 @@ constexpr std::array kSettings{
                                                 "Whether a worker waits for its broker at start"),
     row<&C::broker_connection_timeout>("broker_connection_timeout", "Seconds that one attempt to connect may take"),
     row<&C::timezone>("timezone", "Time zone of schedules"),
-    at_least<&C::task_message_max_bytes, 1>("task_message_max_bytes", "Larger messages are refused"),
+    at_least<&C::task_message_max_bytes, 1>("task_message_max_bytes", "Larger messages and results are refused"),
 };
 
 const Setting& required(std::string_view name) {

@@ -54,6 +54,13 @@ struct DeadLetterEntry {
   std::string bytes;  // the message as it was
 };
 
+// What a look at the server has found.
+struct ServerReport {
+  std::vector<std::string> warnings = {};
+  // Not empty: the server will lose messages, and this says how and what to do. No worker starts on it.
+  std::string refusal = {};
+};
+
 // Thread-safe; may be used after fork() in the child, which makes connections of its own. Every call
 // returns by its deadline.
 class Broker {
@@ -71,8 +78,8 @@ class Broker {
   // Makes queues and their bindings known, as kombu's declare does.
   virtual Result<void> declare(std::span<const wire::QueueDeclaration> queues, Deadline deadline) = 0;
 
-  // Reaches the server and checks its version and settings; the warnings are for the worker's log.
-  virtual Result<std::vector<std::string>> check(Deadline deadline) = 0;
+  // Reaches the server and checks its version and settings.
+  virtual Result<ServerReport> check(Deadline deadline) = 0;
 
   virtual ConsumerPair make_consumer(net::Loop& loop, ConsumerOptions options) = 0;
 

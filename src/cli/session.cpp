@@ -67,11 +67,12 @@ broker::Broker& Session::broker() {
   expect_database(engines::broker_url_of(core().config()), core());
   broker::Broker& broker = core().broker();
   const auto timeout = core().config().broker_connection_timeout;
-  auto warnings = broker.check(Deadline::after(timeout));
-  if (!warnings) {
-    raise({warnings.error().code, "cannot use the broker " + broker.display_url() + ": " + warnings.error().message});
+  auto report = broker.check(Deadline::after(timeout));
+  if (!report) {
+    raise({report.error().code, "cannot use the broker " + broker.display_url() + ": " + report.error().message});
   }
-  warnings_ = std::move(*warnings);
+  warnings_ = std::move(report->warnings);
+  if (!report->refusal.empty()) warnings_.insert(warnings_.begin(), std::move(report->refusal));
   return broker;
 }
 

@@ -1,6 +1,9 @@
 #include "client/redis_async.hpp"
 
+#include <algorithm>
+#include <array>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -14,6 +17,8 @@ namespace {
 // hiredis' reader moves what is left in its buffer after every kilobyte of replies: little is moved fast.
 constexpr std::size_t kPiece = 16 * 1024;
 
+constexpr std::array<std::string_view, 1> kPing{"PING"};
+
 using RepliesHandler = UniqueFunction<void(Result<std::vector<RedisReply>>)>;
 
 // A request whose replies are not all there.
@@ -25,6 +30,37 @@ struct Pending {
   std::vector<RedisReply> replies;
 
   void fail(const Failure& why) const { one ? one(tl::unexpected(why)) : all(tl::unexpected(why)); }
+};
+
+// A connection that is being made.
+struct Making {
+  std::optional<RedisDial> dial;
+  net::Registration watch;
+  net::Registration timer;  // the dial's limit
+  std::optional<DialedRedis> made;
+
+  void start(const RedisAsync::Options& options) {
+    // Every candidate has its own limit; the whole has none.
+    dial.emplace(options.redis, options.client_name, Deadline::never());
+  }
+  // As RedisDial::advance(); `again` is called when it can go on.
+  Result<std::optional<DialedRedis>> advance(net::Loop& loop, const std::function<void()>& again) {
+    // Before the dial closes the descriptor that is watched.
+    watch.reset();
+    timer.reset();
+    auto dialed = dial->advance();
+    if (!dialed || *dialed) return dialed;
+    const auto wait = dial->wait();
+    watch = wait.want == net::Want::writable ? loop.on_writable(wait.fd, again) : loop.on_readable(wait.fd, again);
+    if (!wait.until.is_never()) timer = loop.after(wait.until.remaining(), again);
+    return dialed;
+  }
+  void stop() {
+    watch.reset();
+    timer.reset();
+    dial.reset();
+    made.reset();
+  }
 };
 
 bool is_message(const RedisReply& reply) {
@@ -44,30 +80,23 @@ struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
   void connect() {
     if (state != State::closed && state != State::waiting) return;
     state = State::dialing;
-    timer.reset();
-    // Every candidate has its own limit; the whole has none.
-    dial.emplace(options.redis, options.client_name, Deadline::never());
+    making.start(options);
     // Later: events never come from within connect().
-    timer = loop.after(Duration::zero(), [this] { advance_dial(); });
+    making.timer = loop.after(Duration::zero(), [this] { advance_making(); });
   }
 
-  void advance_dial() {
+  void advance_making() {
     const auto self = shared_from_this();
-    // Before the dial closes the descriptor that is watched.
-    watch.reset();
-    timer.reset();
-    auto dialed = dial->advance();
+    auto dialed = making.advance(loop, [this] { advance_making(); });
     if (!dialed) return lose(dialed.error());
     if (*dialed) return established(std::move(**dialed));
-    const auto wait = dial->wait();
-    const auto go_on = [this] { advance_dial(); };
-    watch = wait.want == net::Want::writable ? loop.on_writable(wait.fd, go_on) : loop.on_readable(wait.fd, go_on);
-    if (!wait.until.is_never()) timer = loop.after(wait.until.remaining(), go_on);
   }
 
   void established(DialedRedis dialed) {
-    dial.reset();
+    making.stop();
     state = State::ready;
+    last_heard = std::chrono::steady_clock::now();
+    if (options.keepalive.count() > 0) watch_for(options.keepalive);
     client_id = dialed.client_id;
     reader = RedisReader();
     queued = 0;
@@ -86,10 +115,9 @@ struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
   }
 
   void forget_connection() {
-    watch.reset();
-    timer.reset();
+    making.stop();
+    beside.stop();
     watchdog.reset();
-    dial.reset();
     stream.reset();
     out.clear();
     awaiting = false;
@@ -97,16 +125,16 @@ struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
     ++generation;
   }
 
-  // The connection is gone, or none could be made: every request fails, and another try is due.
-  void lose(const Failure& why) {
+  // The connection is gone, or none could be made: every request fails, and another try is due, or made already.
+  void lose(const Failure& why, std::optional<DialedRedis> next = {}) {
     const auto self = shared_from_this();
     const std::string where = state == State::ready ? "connection to " + options.redis.display_url + ": " : "";
     const Failure lost{Errc::unavailable, where + why.message};
     const std::uint64_t written = stream ? stream->written() : 0;
     forget_connection();
     state = State::waiting;
-    const auto delay = options.backoff.jittered(attempt++, random_u64());
-    timer = loop.after(delay, [this] {
+    const auto delay = next ? std::chrono::milliseconds(0) : options.backoff.jittered(attempt++, random_u64());
+    making.timer = loop.after(delay, [this] {
       const auto alive = shared_from_this();
       connect();
     });
@@ -117,11 +145,13 @@ struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
     }
     const auto code = why.code == Errc::uncertain ? Errc::unavailable : why.code;
     if (events.on_disconnected) events.on_disconnected({code, lost.message}, delay);
+    if (next && closes == now && state == State::waiting) established(std::move(*next));
   }
 
   void receive(std::string_view bytes) {
     const auto self = shared_from_this();
     last_heard = std::chrono::steady_clock::now();
+    beside.stop();
     const auto now = generation;
     while (generation == now && !bytes.empty()) {
       const auto piece = bytes.substr(0, kPiece);
@@ -219,16 +249,71 @@ struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
     stream->write(out);
     if (std::exchange(awaiting, true)) return;
     last_heard = std::chrono::steady_clock::now();
-    if (!watchdog && options.reply_timeout.count() > 0) watch_for(options.reply_timeout);
+    reached.reset();
+    if (!watchdog) watch_silence(Duration::zero());
   }
 
   void watch_for(Duration delay) {
-    watchdog = loop.after(delay, [this] {
-      if (!awaiting) return watchdog.reset();
-      const auto silent = std::chrono::steady_clock::now() - last_heard;
-      if (silent < options.reply_timeout) return watch_for(options.reply_timeout - silent);
-      lose({Errc::unavailable, "no reply for " + std::to_string(options.reply_timeout.count()) + " ms"});
+    watchdog = loop.after(std::max<Duration>(delay, std::chrono::milliseconds(1)), [this] {
+      const auto self = shared_from_this();
+      look();
     });
+  }
+
+  // Wakes for the next limit of a silence that is so long.
+  void watch_silence(Duration silent) {
+    const Duration suspect = options.suspect_after;
+    const Duration limit = options.reply_timeout;
+    Duration next = Duration::max();
+    if (suspect.count() > 0) next = silent < suspect ? suspect - silent : suspect;
+    if (limit.count() > 0) next = std::min(next, limit - silent);
+    if (next != Duration::max()) watch_for(next);
+  }
+
+  void look() {
+    watchdog.reset();
+    const auto now = std::chrono::steady_clock::now();
+    if (!awaiting) {
+      if (options.keepalive.count() == 0) return;
+      const auto quiet = now - last_heard;
+      if (quiet < options.keepalive) return watch_for(options.keepalive - quiet);
+      return add_command(kPing, [](const Result<RedisReply>&) {});
+    }
+    if (has_moved()) last_heard = now;
+    const auto silent = now - last_heard;
+    const auto limit = options.reply_timeout;
+    if (limit.count() > 0 && silent >= limit) {
+      return lose({Errc::unavailable, "no reply for " + std::to_string(limit.count()) + " ms"});
+    }
+    if (options.suspect_after.count() > 0 && silent >= options.suspect_after && !beside.dial) {
+      beside.start(options);
+      beside.timer = loop.after(Duration::zero(), [this] { advance_beside(); });
+    }
+    watch_silence(silent);
+  }
+
+  // A large request takes its time on its way: then that is open.
+  bool has_moved() {
+    const auto before = std::exchange(reached, stream->written() - stream->in_transit());
+    const bool moved = before && before != reached;
+    if (moved) beside.stop();
+    return moved;
+  }
+
+  void advance_beside() {
+    const auto self = shared_from_this();
+    auto dialed = beside.advance(loop, [this] { advance_beside(); });
+    if (!dialed) return beside.stop();  // look() tries again
+    if (!*dialed) return;
+    beside.made = std::move(*dialed);
+    // After what has come on the first connection meanwhile, while this process was stopped or busy.
+    beside.timer = loop.after(Duration::zero(), [this] { replace(); });
+  }
+
+  void replace() {
+    const auto self = shared_from_this();
+    if (has_moved() || !beside.made) return;
+    lose({Errc::unavailable, "no reply, while the server answers a new connection"}, std::exchange(beside.made, {}));
   }
 
   net::Loop& loop;
@@ -239,12 +324,12 @@ struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
   // Handlers may end the connection, or close us, while we work on it.
   std::uint64_t generation = 0;
   std::uint64_t closes = 0;
-  std::optional<RedisDial> dial;
-  net::Registration watch;
-  net::Registration timer;     // the dial's limit, or the next try
-  net::Registration watchdog;  // runs on past the last reply: cheaper than one timer a turn
-  bool awaiting = false;       // replies to what was written
-  Monotonic last_heard{};      // or when the first of them was asked for
+  Making making;                         // its timer is also that of the next try
+  Making beside;                         // a second connection, to know whether the first is dead or the server slow
+  net::Registration watchdog;            // runs on past the last reply: cheaper than one timer a turn
+  bool awaiting = false;                 // replies to what was written
+  Monotonic last_heard{};                // or when the first of them was asked for, or what was asked moved on
+  std::optional<std::uint64_t> reached;  // bytes that had come to the server's system at the last look
   std::unique_ptr<net::Stream> stream;
   RedisReader reader;
   std::int64_t client_id = 0;

@@ -40,9 +40,15 @@ class RedisAsync {
   struct Options {
     RedisOptions redis;
     Backoff backoff = {};
-    // No reply for this long while one is outstanding: the connection is taken as dead. Blocking
-    // commands (BLMOVE ...) need more; 0 turns it off.
+    // Silence: no reply while one is outstanding, and nothing on its way to the server either. Blocking commands
+    // (BLMOVE ...) need more of both; 0 turns them off.
+    // After so much of it a second connection is made beside this one. Where the server answers there, this one has
+    // been swallowed on its way: the new one takes its place. A server that is slow answers neither.
+    std::chrono::milliseconds suspect_after{2'000};
+    // After so much the connection is taken as dead, whatever the server does.
     std::chrono::milliseconds reply_timeout{10'000};
+    // PING after so long without a word, so that silence is noticed where there is nothing to ask; 0: never.
+    std::chrono::milliseconds keepalive{0};
     std::string client_name = {};
   };
 

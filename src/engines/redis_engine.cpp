@@ -54,6 +54,7 @@ std::shared_ptr<broker::Broker> redis_broker(const Config& config) {
   options.redis = options_of(broker_url_of(config), transport, config);
   options.layout = transport.layout();
   options.unacked = unacked_options(transport);
+  options.allow_eviction = transport.flag("allow_eviction");
   // URLs cannot tell whether both are one server (localhost and 127.0.0.1 are); the worker asks the servers.
   if (is_redis_url(backend_url_of(config))) {
     const auto results = backend_options(config);

@@ -30,6 +30,8 @@ struct Option {
 };
 
 constexpr std::array kOptions{
+    // Lovage's own: a worker starts on a server whose maxmemory-policy throws queues away.
+    Option{"allow_eviction", Use::honoured},
     Option{"global_keyprefix", Use::honoured},
     Option{"master_name", Use::honoured},
     Option{"priority_steps", Use::honoured},
@@ -139,6 +141,14 @@ std::optional<std::chrono::milliseconds> RedisTransport::seconds(std::string_vie
     throw ConfigError(fmt::format("{}: '{}' is a number of seconds above 0", setting_, name));
   }
   return std::chrono::milliseconds(std::llround(std::ceil(seconds * 1000)));
+}
+
+bool RedisTransport::flag(std::string_view name) const {
+  const Value* const value = find(name);
+  if (value == nullptr) return false;
+  const bool* const flag = value->if_bool();
+  if (flag == nullptr) throw ConfigError(fmt::format("{}: '{}' is true or false", setting_, name));
+  return *flag;
 }
 
 wire::QueueLayout RedisTransport::layout() const {

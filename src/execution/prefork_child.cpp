@@ -145,9 +145,12 @@ class Child final : public StateSink {
   void append(const Outcome& outcome) {
     if (write_frame(out_, sequence_, outcome, settings_.max_frame)) return;
     Outcome refused = Outcome::of(outcome.job, Outcome::Kind::failure);
-    refused.exception = {.type = "EncodeError",
-                         .module = "kombu.exceptions",
-                         .arguments = {Value("what the task returned or raised is too large or too deep")}};
+    refused.exception = {
+        .type = "EncodeError",
+        .module = "kombu.exceptions",
+        .arguments = {Value(fmt::format("what the task returned or raised is too large (task_message_max_bytes "
+                                        "allows {}) or too deep",
+                                        settings_.trace.limits.max_bytes))}};
     refused.runtime = outcome.runtime;
     refused.pid = outcome.pid;
     refused.process_name = outcome.process_name;

@@ -49,6 +49,10 @@ class RunState final : public Context::State {
     if (request.ignore_result) return;
     auto text = wire::encode_value(meta, wire::Serializer::json, settings_.json_types);
     if (!text) throw EncodeError(fmt::format("update_state({}): {}", state, text.error().message));
+    if (text->size() > settings_.limits.max_bytes) {
+      const std::string what = fmt::format("the state {} of task {}", state, from_.message->task);
+      throw MessageTooLarge(wire::over_limit(what, text->size(), settings_.limits.max_bytes).message);
+    }
     sink_.on_state(from_.job, std::string(state), std::move(*text));
   }
 
@@ -95,15 +99,15 @@ void fail_with(Outcome& outcome, std::string type, std::string module, std::stri
 // Turns what the task did into an outcome.
 struct Conclude {
   const TraceSettings& settings;
+  const std::string& task;
   Outcome& outcome;
 
   void operator()(app::Returned&& returned) const {
     auto text = wire::encode_value(returned.value, wire::Serializer::json, settings.json_types);
     if (!text) return fail_with(outcome, "EncodeError", "kombu.exceptions", std::move(text.error().message));
     if (text->size() > settings.limits.max_bytes) {
-      return fail_with(outcome, "EncodeError", "kombu.exceptions",
-                       fmt::format("the result has {} bytes, task_message_max_bytes allows {}", text->size(),
-                                   settings.limits.max_bytes));
+      auto why = wire::over_limit("the result of task " + task, text->size(), settings.limits.max_bytes);
+      return fail_with(outcome, "EncodeError", "kombu.exceptions", std::move(why.message));
     }
     outcome.kind = Outcome::Kind::success;
     outcome.result_json = std::move(*text);
@@ -140,7 +144,7 @@ void run(const TraceSettings& settings, const app::TaskDefinition& task, const R
   app::Invocation invocation = app::invoke(task, state, random_u64());
   outcome.runtime = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - began);
   outcome.children = std::move(state.children);
-  std::visit(Conclude{settings, outcome}, std::move(invocation));
+  std::visit(Conclude{settings, request.message->task, outcome}, std::move(invocation));
 }
 
 }  // namespace

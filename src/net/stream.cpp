@@ -1,5 +1,8 @@
 #include "net/stream.hpp"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
 #include <array>
 #include <utility>
 
@@ -132,6 +135,12 @@ void Stream::write(std::string& bytes) {
 
 std::uint64_t Stream::written() const noexcept {
   return impl_->written;
+}
+
+std::uint64_t Stream::in_transit() const noexcept {
+  int bytes = 0;
+  if (::ioctl(impl_->socket.fd(), SIOCOUTQ, &bytes) != 0 || bytes < 0) return 0;
+  return static_cast<std::uint64_t>(bytes);
 }
 
 }  // namespace lovage::net

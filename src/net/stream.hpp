@@ -33,6 +33,8 @@ class Stream {
   void write(std::string& bytes);
   // How many bytes the kernel has taken since the beginning: what lies beyond has never left.
   [[nodiscard]] std::uint64_t written() const noexcept;
+  // How many of them the other side's system has not confirmed yet (with TLS: as they travel).
+  [[nodiscard]] std::uint64_t in_transit() const noexcept;
 
  private:
   struct Impl;

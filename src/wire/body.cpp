@@ -130,12 +130,24 @@ std::string_view mime_name(Compression compression) noexcept {
 Result<void> encode_body(TaskMessage& message, const Body& body, const BodyFormat& format) {
   auto bytes = format.serializer == Serializer::json ? body_to_json(body, format.json_types) : body_to_msgpack(body);
   if (!bytes) return tl::unexpected(std::move(bytes.error()));
-  if (format.compression != Compression::none) bytes = compress(*bytes, format.compression);
-  if (!bytes) return tl::unexpected(std::move(bytes.error()));
+  if (bytes->size() > format.max_bytes) {
+    return tl::unexpected(over_limit("the message of task " + message.task, bytes->size(), format.max_bytes));
+  }
+  Compression compression = format.compression;
+  if (compression != Compression::none) {
+    bytes = compress(*bytes, compression);
+    if (!bytes) return tl::unexpected(std::move(bytes.error()));
+  } else if (bytes->size() > format.compress_above) {
+    auto packed = compress(*bytes, Compression::zlib);
+    if (packed && packed->size() < bytes->size()) {
+      bytes = std::move(packed);
+      compression = Compression::zlib;
+    }
+  }
   message.body = std::move(*bytes);
   message.content_type = mime_name(format.serializer);
   message.content_encoding = format.serializer == Serializer::json ? "utf-8" : "binary";
-  message.compression = mime_name(format.compression);
+  message.compression = mime_name(compression);
   message.protocol1 = false;
   return {};
 }
@@ -164,9 +176,19 @@ tl::expected<Body, BadMessage> decode_body(const TaskMessage& message, std::span
   return body;
 }
 
-bool has_no_embed(const TaskMessage& message) noexcept {
-  return message.compression.empty() && message.content_type == mime_name(Serializer::json) &&
-         message.body.starts_with('[') && message.body.ends_with(kNoEmbed);
+Failure over_limit(std::string_view what, std::size_t bytes, std::size_t allowed) {
+  return {Errc::too_large, std::string(what) + " has " + std::to_string(bytes) +
+                               " bytes, task_message_max_bytes allows " + std::to_string(allowed)};
+}
+
+bool has_no_embed(const TaskMessage& message, const DecodeLimits& limits) {
+  if (message.content_type != mime_name(Serializer::json)) return false;
+  const auto ends_empty = [](std::string_view body) { return body.starts_with('[') && body.ends_with(kNoEmbed); };
+  if (message.compression.empty()) return ends_empty(message.body);
+  const auto compression = compression_from_name(message.compression);
+  if (!compression) return false;
+  const auto body = decompress(message.body, *compression, limits.max_bytes);
+  return body && ends_empty(*body);
 }
 
 BodyFormat format_of(const TaskMessage& message, JsonTypes json_types) noexcept {

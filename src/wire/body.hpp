@@ -1,6 +1,8 @@
 // The body of a task message: arguments, and what follows the task.
 #pragma once
 
+#include <cstddef>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,14 +40,20 @@ struct Body {
   Embed embed;
 };
 
+inline constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
+
 struct BodyFormat {
   Serializer serializer = Serializer::json;
   Compression compression = Compression::none;
   JsonTypes json_types = JsonTypes::celery_5_6;
+  // Without a compression, a larger body gets the one that every Celery reads (zlib), where it makes it smaller.
+  std::size_t compress_above = kUnlimited;
+  // A larger body is too_large. Counted before compression: the receiver has to hold all of it.
+  std::size_t max_bytes = kUnlimited;
 };
 
 // Writes the body into the message (body, content_type, content_encoding, compression).
-// Errors: bad_data for values that the format cannot carry (bytes in 5.2's JSON).
+// Errors: bad_data for values that the format cannot carry (bytes in 5.2's JSON), too_large.
 Result<void> encode_body(TaskMessage& message, const Body& body, const BodyFormat& format);
 
 // `accept_content` holds MIME names; a type outside it is a BadMessage "refused-content-type".
@@ -53,9 +61,12 @@ Result<void> encode_body(TaskMessage& message, const Body& body, const BodyForma
 tl::expected<Body, BadMessage> decode_body(const TaskMessage& message, std::span<const std::string> accept_content,
                                            const DecodeLimits& limits = {});
 
+// The failure of a message or result that is over task_message_max_bytes. `what`: "the result of task x".
+Failure over_limit(std::string_view what, std::size_t bytes, std::size_t allowed);
+
 // True when the body surely carries no callbacks, errbacks, chain or chord: a look at its last bytes,
-// without decoding. False means "decode to know".
-bool has_no_embed(const TaskMessage& message) noexcept;
+// without parsing. False means "decode to know".
+bool has_no_embed(const TaskMessage& message, const DecodeLimits& limits = {});
 
 // The format that the message itself came in, to re-encode an edited body alike.
 BodyFormat format_of(const TaskMessage& message, JsonTypes json_types) noexcept;

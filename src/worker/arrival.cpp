@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/printable.hpp"
+#include "execution/frame.hpp"
 #include "worker/exceptions.hpp"
 #include "worker/successors.hpp"
 
@@ -64,7 +65,8 @@ std::optional<wire::BadMessage> refused_content(const wire::TaskMessage& message
 Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRules& rules, Timestamp now,
                const std::function<bool(const std::string&)>& is_revoked) {
   const wire::DecodeLimits limits{.max_bytes = facts.config().task_message_max_bytes};
-  auto message = wire::decode_envelope(delivery.bytes, limits);
+  // In its envelope the body is base64, a third larger, and there are headers beside it.
+  auto message = wire::decode_envelope(delivery.bytes, {.max_bytes = execution::max_frame_for(limits.max_bytes)});
   if (!message) return refuse(delivery.token, rules, message.error(), now);
   if (auto bad = refused_content(*message, facts)) return refuse(delivery.token, rules, *bad, now);
 
@@ -74,7 +76,7 @@ Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRu
   job.marks = {.suspect = delivery.suspect, .strikes = delivery.strikes, .waited_unknown = delivery.waited_unknown};
   job.bytes = delivery.bytes.size();
   job.message = execution::SharedMessage(std::move(*message));
-  if (!wire::has_no_embed(job.message)) {
+  if (!wire::has_no_embed(job.message, limits)) {
     auto body = wire::decode_body(job.message, facts.accept_content, limits);
     if (!body) {
       wire::BadMessage bad = body.error();

@@ -8,6 +8,7 @@
 
 #include <lovage/states.hpp>
 
+#include "app/producer.hpp"
 #include "base/logging.hpp"
 #include "wire/signature.hpp"
 #include "worker/exceptions.hpp"
@@ -66,7 +67,9 @@ std::string death_detail(const execution::ChildDeath& death, const DeathContext&
 }
 
 wire::BodyFormat own_format(const wire::TaskMessage& message, const Facts& facts) {
-  return wire::format_of(message, facts.json_types);
+  auto format = wire::format_of(message, facts.json_types);
+  app::set_size_rules(format, facts.config());
+  return format;
 }
 
 }  // namespace

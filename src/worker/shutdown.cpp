@@ -27,6 +27,12 @@ Shutdown::Step Shutdown::on_soft_timeout() noexcept {
   return Step::cold;
 }
 
+Shutdown::Step Shutdown::on_warm_timeout() noexcept {
+  if (state_ != State::warm && state_ != State::soft) return Step::none;
+  state_ = State::cold;
+  return Step::cold;
+}
+
 Shutdown::Step Shutdown::on_broken() noexcept {
   exit_code_ = 1;
   if (state_ != State::running) return Step::none;

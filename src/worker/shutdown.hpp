@@ -25,6 +25,8 @@ class Shutdown {
   // `running`: whether any task runs now (a soft wait is for those alone).
   Step on_signal(Signal signal, bool running) noexcept;
   Step on_soft_timeout() noexcept;
+  // worker_warm_shutdown_timeout has passed since the warm step.
+  Step on_warm_timeout() noexcept;
   // The worker cannot go on (its pool is broken): ends as a warm shutdown with exit code 1.
   Step on_broken() noexcept;
 

@@ -49,7 +49,9 @@ Result<void> Startup::reach(const std::string& url, const std::function<Result<v
   for (int tries = 1;; ++tries) {
     const auto outcome = attempt();
     if (outcome) return outcome;
-    const std::string what = fmt::format("consumer: Cannot connect to {}: {}.", url, outcome.error().message);
+    const bool unusable = outcome.error().code == Errc::misconfigured;
+    const std::string what =
+        fmt::format("consumer: Cannot {} {}: {}.", unusable ? "work on" : "connect to", url, outcome.error().message);
     const bool last = plan_.max_retries > 0 && tries > plan_.max_retries;
     if (!plan_.retry || last || !is_retryable(outcome.error().code)) {
       log::critical(what);
@@ -68,10 +70,11 @@ bool Startup::pause(std::chrono::seconds length) {
 }
 
 Result<void> Startup::check_broker() {
-  const auto warnings = plan_.broker.check(Deadline::after(plan_.timeout));
-  if (!warnings) return tl::unexpected(warnings.error());
+  const auto report = plan_.broker.check(Deadline::after(plan_.timeout));
+  if (!report) return tl::unexpected(report.error());
+  if (!report->refusal.empty()) return fail(Errc::misconfigured, report->refusal);
   if (plan_.say_warnings) {
-    for (const auto& warning : *warnings) log::warning(warning);
+    for (const auto& warning : report->warnings) log::warning(warning);
   }
   return {};
 }

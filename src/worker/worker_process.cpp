@@ -252,6 +252,8 @@ void WorkerProcess::take(Shutdown::Step step) {
       return;
     case Shutdown::Step::warm:
       say(options_, "worker: Warm shutdown (MainProcess)");
+      if (const auto timeout = app_.config().worker_warm_shutdown_timeout; timeout.count() > 0)
+        warm_timer_ = loop_.after(timeout, [this] { on_warm_timeout(); });
       return drain();
     case Shutdown::Step::soft: {
       const auto timeout = app_.config().worker_soft_shutdown_timeout;
@@ -263,12 +265,23 @@ void WorkerProcess::take(Shutdown::Step step) {
     case Shutdown::Step::cold:
       say(options_, "worker: Cold shutdown (MainProcess)");
       soft_timer_.reset();
+      warm_timer_.reset();
       drain();
       return dispatcher_.kill();
     case Shutdown::Step::hard:
       log::critical("worker: Hard shutdown");
       std::_Exit(1);
   }
+}
+
+void WorkerProcess::on_warm_timeout() {
+  const auto step = shutdown_.on_warm_timeout();
+  if (step == Shutdown::Step::cold) {
+    log::warning(
+        fmt::format("{} running after worker_warm_shutdown_timeout: giving back what runs",
+                    dispatcher_.running() == 1 ? "1 task is" : fmt::format("{} tasks are", dispatcher_.running())));
+  }
+  take(step);
 }
 
 void WorkerProcess::drain() {
@@ -285,6 +298,7 @@ void WorkerProcess::drain() {
 
 void WorkerProcess::on_soft_idle() {
   soft_timer_.reset();
+  warm_timer_.reset();
   if (give_up_timer_) return;
   give_up_timer_ = loop_.after(kPatience, [this] {
     log::warning("the broker does not answer: what could not be settled comes back when this worker's lease runs out");

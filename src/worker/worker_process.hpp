@@ -57,6 +57,7 @@ class WorkerProcess final : private DispatcherOwner {
 
   void on_signal(Shutdown::Signal signal);
   void take(Shutdown::Step step);
+  void on_warm_timeout();
   void drain();
   void finish();  // nothing is held any more: closes what is open, then ends the loop
   void close_consumer();
@@ -87,6 +88,7 @@ class WorkerProcess final : private DispatcherOwner {
   std::optional<int> failed_start_;  // exit code of a start that was given up
   net::Registration signals_;
   net::Registration refused_timer_;
+  net::Registration warm_timer_;
   net::Registration soft_timer_;
   net::Registration give_up_timer_;
 };

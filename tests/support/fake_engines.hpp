@@ -86,7 +86,7 @@ class FakeBroker final : public broker::Broker {
     return {};
   }
 
-  Result<std::vector<std::string>> check(Deadline) override { return std::vector<std::string>{}; }
+  Result<broker::ServerReport> check(Deadline) override { return broker::ServerReport{}; }
   broker::ConsumerPair make_consumer(net::Loop&, broker::ConsumerOptions) override { return {}; }
   Result<std::vector<broker::QueueInfo>> queues(std::span<const std::string>, Deadline) override {
     return std::vector<broker::QueueInfo>{};

@@ -61,6 +61,7 @@ struct Link {
   Fd server;
   std::array<Pipe, 2> pipes;  // by Direction
   bool cut = false;
+  bool swallowed = false;
 };
 
 }  // namespace
@@ -166,6 +167,7 @@ struct TcpGate::Impl {
     const std::size_t room = limit ? std::min(*limit + 1, buffer.size()) : buffer.size();
     const auto got = ::recv(link.pipes[direction].from, buffer.data(), room, 0);
     if (got <= 0) return end(link, false);
+    if (link.swallowed) return;
     auto size = static_cast<std::size_t>(got);
     const bool over = limit && size > *limit;
     if (over) size = *limit;
@@ -228,6 +230,12 @@ void TcpGate::pass() {
     impl_->delays = {};
     impl_->limits = {};
     impl_->refusing = false;
+  });
+}
+
+void TcpGate::swallow() {
+  impl_->change([&] {
+    for (auto& link : impl_->links) link.swallowed = true;
   });
 }
 

@@ -36,6 +36,8 @@ class TcpGate {
   void truncate(Direction direction, std::size_t bytes);
   // Ends hold, delay and truncate.
   void pass();
+  // What the connections of now send disappears, for good; those made later pass.
+  void swallow();
   // Cuts every connection now.
   void cut();
   // New connections are cut as soon as they are made, until pass().

@@ -25,10 +25,10 @@ class MemoryBroker final : public Broker {
     store_->declare(queues);
     return {};
   }
-  Result<std::vector<std::string>> check(Deadline) override {
-    std::vector<std::string> warnings{"memory: everything is lost when this process ends"};
-    warn_of_dead_letters(store_->count_dead_letters(), warnings);
-    return warnings;
+  Result<ServerReport> check(Deadline) override {
+    ServerReport report{.warnings = {"memory: everything is lost when this process ends"}};
+    warn_of_dead_letters(store_->count_dead_letters(), report.warnings);
+    return report;
   }
   ConsumerPair make_consumer(net::Loop& loop, ConsumerOptions options) override {
     return make_memory_consumer(store_, loop, std::move(options));

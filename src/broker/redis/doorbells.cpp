@@ -21,6 +21,7 @@ Doorbells::Doorbells(net::Loop& loop, client::RedisAsync::Options options, std::
       options_(std::move(options)),
       wait_seconds_(fmt::format("{:.3f}", std::chrono::duration<double>(wait).count())),
       events_(std::move(events)) {
+  options_.suspect_after += wait;
   options_.reply_timeout += wait;
 }
 
@@ -45,6 +46,18 @@ void Doorbells::add(const std::string& list_key, const std::string& inbox_key) {
 
 void Doorbells::remove(const std::string& list_key) {
   std::erase_if(bells_, [&](const auto& bell) { return bell->list == list_key; });
+}
+
+void Doorbells::start_over(client::RedisAsync& commands) {
+  for (const auto& bell : bells_) {
+    if (!bell->connection->connected()) continue;
+    // Its wait, if the server still has it, is for nobody and would take the next message.
+    if (bell->armed) {
+      const std::string id = std::to_string(bell->connection->client_id());
+      commands.command({"CLIENT", "UNBLOCK", id}, [](const Result<client::RedisReply>&) {});
+    }
+    bell->connection->reset({Errc::unavailable, "the connection for commands was lost"});
+  }
 }
 
 void Doorbells::arm() {

@@ -29,6 +29,9 @@ class Doorbells {
 
   // Starts a wait on every list that has none. `wait` is the server-side timeout.
   void arm();
+  // The connection `commands` was lost, and is there again: those of the waits may be as dead, unheard. Makes them
+  // anew.
+  void start_over(client::RedisAsync& commands);
   // Ends every wait at the server, through `commands`: nothing enters an inbox after the server has read
   // this, but by a wait that it had not read yet; that one rings.
   void unblock(client::RedisAsync& commands);

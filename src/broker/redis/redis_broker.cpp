@@ -53,15 +53,18 @@ Result<void> RedisBroker::declare(std::span<const wire::QueueDeclaration> queues
   return {};
 }
 
-Result<std::vector<std::string>> RedisBroker::check(Deadline deadline) {
+Result<ServerReport> RedisBroker::check(Deadline deadline) {
   auto connection = pool_.take(deadline);
   if (!connection) return tl::unexpected(connection.error());
-  auto warnings = check_server(**connection, deadline);
-  if (!warnings) return warnings;
+  auto report = check_server(**connection, deadline);
+  if (!report) return report;
+  if (options_.allow_eviction && !report->refusal.empty()) {
+    report->warnings.insert(report->warnings.begin(), std::exchange(report->refusal, {}));
+  }
   const auto dead = (*connection)->command({"XLEN", keys_.dead()}, deadline);
   if (!dead) return tl::unexpected(dead.error());
-  warn_of_dead_letters(static_cast<std::uint64_t>(dead->integer), *warnings);
-  return warnings;
+  warn_of_dead_letters(static_cast<std::uint64_t>(dead->integer), report->warnings);
+  return report;
 }
 
 Result<void> RedisBroker::probe_results(Deadline deadline) {

@@ -32,6 +32,8 @@ struct RedisBrokerOptions {
   std::optional<ResultStore> results;
   // Whether its workers give back what dead Python workers held: only where the visibility timeout is set.
   std::optional<UnackedOptions> unacked = {};
+  // Workers start on a server whose maxmemory-policy throws queues away, with a warning.
+  bool allow_eviction = false;
 };
 
 class RedisBroker final : public Broker {
@@ -42,7 +44,7 @@ class RedisBroker final : public Broker {
   std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages, Deadline deadline) override;
   Result<void> broadcast(const wire::BroadcastMessage& message, Deadline deadline) override;
   Result<void> declare(std::span<const wire::QueueDeclaration> queues, Deadline deadline) override;
-  Result<std::vector<std::string>> check(Deadline deadline) override;
+  Result<ServerReport> check(Deadline deadline) override;
   ConsumerPair make_consumer(net::Loop& loop, ConsumerOptions options) override;
 
   Result<std::vector<QueueInfo>> queues(std::span<const std::string> names, Deadline deadline) override;

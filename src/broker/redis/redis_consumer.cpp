@@ -10,10 +10,16 @@
 namespace lovage::broker::redis {
 namespace {
 
+// A worker fetches again within 5 s once its server can be reached: also after a long outage, and when an idle
+// connection was swallowed in silence (this, and RedisAsync's suspect_after).
+constexpr std::chrono::milliseconds kLongestBackoff{3'000};
+constexpr std::chrono::milliseconds kKeepalive{1'500};
+
 client::RedisAsync::Options connection_options(const ConsumerSetup& setup, std::string_view role) {
   client::RedisAsync::Options options;
   options.redis = setup.redis;
   options.client_name = fmt::format("lovage-{}", role);
+  options.backoff.cap = kLongestBackoff;
   return options;
 }
 
@@ -39,7 +45,9 @@ void RedisConsumer::start(ConsumerEvents& events) {
   client::RedisAsync::Events calls;
   calls.on_connected = [this] { connected(); };
   calls.on_disconnected = [this](const Failure& why, std::chrono::milliseconds in) { disconnected(why, in); };
-  commands_ = std::make_unique<client::RedisAsync>(loop_, connection_options(setup_, "worker"), std::move(calls));
+  auto options = connection_options(setup_, "worker");
+  options.keepalive = kKeepalive;
+  commands_ = std::make_unique<client::RedisAsync>(loop_, std::move(options), std::move(calls));
 
   Doorbells::Events bells;
   bells.on_ring = [this](const std::string& list) { rung(list); };
@@ -86,6 +94,7 @@ void RedisConsumer::connected() {
   bindings_.forget();
   asked_bindings_.clear();
   declared_.clear();
+  if (registered_) bells_->start_over(*commands_);
   for (const Script* script : {&reserve_script(), &settle_script()}) {
     commands_->command({"SCRIPT", "LOAD", script->text()}, [](const Result<client::RedisReply>&) {});
   }

@@ -11,6 +11,7 @@
 namespace lovage::broker::redis {
 namespace {
 
+constexpr std::chrono::milliseconds kSuspectAfter{2'000};
 constexpr std::chrono::milliseconds kOrphansAreLookedAt = std::chrono::hours(1);
 constexpr std::chrono::milliseconds kMarksAreKept = std::chrono::hours(48);
 
@@ -66,7 +67,10 @@ Result<client::RedisReply> RedisLease::command(std::initializer_list<std::string
 }
 
 Result<Lease::Renewal> RedisLease::renew(Deadline deadline) {
-  const auto counter = call({&renew_script(), {keys_.incarnations()}, {incarnation_.get()}}, deadline);
+  const ScriptCall script{&renew_script(), {keys_.incarnations()}, {incarnation_.get()}};
+  auto counter = call(script, Deadline::after(kSuspectAfter).or_earlier(deadline));
+  // The connection may have been swallowed on its way. Renewing twice is as good as once.
+  if (!counter && !connection_ && !deadline.passed()) counter = call(script, deadline);
   if (!counter) return tl::unexpected(counter.error());
   if (counter->integer == 0) {
     heartbeat_->lost = true;

@@ -18,19 +18,23 @@ bool is_at_least_6_2(std::string_view version) {
   return std::pair(major, minor) >= std::pair(6, 2);
 }
 
-// Queues and reservations have no time to live, results have one.
-void warn_of_eviction(std::string_view info, std::vector<std::string>& warnings) {
+// Queues and reservations have no time to live, results have one. That no maxmemory is set today does not count: it can
+// be set while workers run, and nobody would look at the policy then.
+void judge_eviction(std::string_view info, ServerReport& report) {
   const std::string policy = info_field(info, "maxmemory_policy");
-  if (policy == "noeviction" || policy.empty()) return;
-  const std::string limit = info_field(info, "maxmemory");
-  const std::string when = limit == "0" ? "once it has a maxmemory and is full" : "when its memory is full";
-  warnings.push_back(policy.starts_with("volatile-")
-                         ? fmt::format("RESULTS CAN BE LOST: maxmemory-policy is {}, so {} the server throws results "
-                                       "away. Set it to noeviction",
-                                       policy, when)
-                         : fmt::format("MESSAGES CAN BE LOST: maxmemory-policy is {}, so {} the server throws queues "
-                                       "away, with every message in them. Set it to noeviction",
-                                       policy, when));
+  const std::string when = info_field(info, "maxmemory") == "0" ? "once it has a maxmemory and its memory is full"
+                                                                : "when its memory is full";
+  if (policy.starts_with("volatile-")) {
+    report.warnings.push_back(fmt::format(
+        "RESULTS CAN BE LOST: maxmemory-policy is {}: {} the server throws results away. Set it to noeviction", policy,
+        when));
+  } else if (policy != "noeviction" && !policy.empty()) {
+    report.refusal = fmt::format(
+        "MESSAGES CAN BE LOST: maxmemory-policy is {}: {} the server throws queues away, with every message in them. "
+        "Set it to noeviction, in its configuration and by CONFIG SET maxmemory-policy noeviction. "
+        "broker_transport_options allow_eviction = true lets workers start all the same",
+        policy, when);
+  }
 }
 
 void warn_of_lost_writes(std::string_view info, std::string_view save, std::vector<std::string>& warnings) {
@@ -65,7 +69,7 @@ Result<std::string> server_identity(client::RedisSync& connection, Deadline dead
   return info_field(info->text, "run_id");
 }
 
-Result<std::vector<std::string>> judge_server(std::string_view info, std::string_view save) {
+Result<ServerReport> judge_server(std::string_view info, std::string_view save) {
   const std::string version = info_field(info, "redis_version");
   const bool valkey = !info_field(info, "valkey_version").empty();
   if (!valkey && !is_at_least_6_2(version)) {
@@ -75,13 +79,13 @@ Result<std::vector<std::string>> judge_server(std::string_view info, std::string
     return fail(Errc::misconfigured,
                 "Redis Cluster cannot be used: a step that settles a message touches keys of several slots");
   }
-  std::vector<std::string> warnings;
-  warn_of_eviction(info, warnings);
-  warn_of_lost_writes(info, save, warnings);
-  return warnings;
+  ServerReport report;
+  judge_eviction(info, report);
+  warn_of_lost_writes(info, save, report.warnings);
+  return report;
 }
 
-Result<std::vector<std::string>> check_server(client::RedisSync& connection, Deadline deadline) {
+Result<ServerReport> check_server(client::RedisSync& connection, Deadline deadline) {
   const auto info = connection.command({"INFO"}, deadline);
   if (!info) return tl::unexpected(info.error());
   // Servers of hosting companies refuse CONFIG: then nothing is known of snapshots.

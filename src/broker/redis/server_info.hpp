@@ -7,6 +7,7 @@
 
 #include "base/clock.hpp"
 #include "base/result.hpp"
+#include "broker/broker.hpp"
 #include "client/redis_sync.hpp"
 
 namespace lovage::broker::redis {
@@ -17,9 +18,9 @@ std::string info_field(std::string_view info, std::string_view name);
 // Names the server process that holds the data: its run id.
 Result<std::string> server_identity(client::RedisSync& connection, Deadline deadline);
 
-// Refuses servers that cannot work (older than 6.2, Cluster), and warns of settings that lose messages.
-Result<std::vector<std::string>> check_server(client::RedisSync& connection, Deadline deadline);
+// Fails for servers that cannot work (older than 6.2, Cluster); tells of settings that lose messages.
+Result<ServerReport> check_server(client::RedisSync& connection, Deadline deadline);
 // The same from INFO's text and the setting "save".
-Result<std::vector<std::string>> judge_server(std::string_view info, std::string_view save);
+Result<ServerReport> judge_server(std::string_view info, std::string_view save);
 
 }  // namespace lovage::broker::redis

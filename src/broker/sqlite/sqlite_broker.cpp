@@ -51,15 +51,15 @@ class SqliteBroker final : public Broker {
     });
   }
 
-  Result<std::vector<std::string>> check(Deadline deadline) override {
+  Result<ServerReport> check(Deadline deadline) override {
     auto store = access_->acquire(deadline);
     if (!store) return tl::unexpected(store.error());
-    std::vector<std::string> warnings;
-    if (auto note = access_->durability_note(); !note.empty()) warnings.push_back(std::move(note));
+    ServerReport report;
+    if (auto note = access_->durability_note(); !note.empty()) report.warnings.push_back(std::move(note));
     auto dead = (*store)->count_dead_letters();
     if (!dead) return tl::unexpected(dead.error());
-    warn_of_dead_letters(*dead, warnings);
-    return warnings;
+    warn_of_dead_letters(*dead, report.warnings);
+    return report;
   }
 
   ConsumerPair make_consumer(net::Loop& loop, ConsumerOptions options) override {

@@ -28,9 +28,8 @@ using test::TcpGate;
 // A connection and what it told its owner.
 struct Client {
   explicit Client(const std::string& url, std::chrono::milliseconds reply_timeout = 10s)
-      : redis(loop, make_options(url, reply_timeout), make_events()) {
-    redis.connect();
-  }
+      : Client(make_options(url, reply_timeout)) {}
+  explicit Client(RedisAsync::Options options) : redis(loop, std::move(options), make_events()) { redis.connect(); }
 
   static RedisAsync::Options make_options(const std::string& url, std::chrono::milliseconds reply_timeout) {
     auto options = redis_options_from_url(url);
@@ -278,6 +277,59 @@ TEST(RedisAsync, GivesUpOnAServerThatDoesNotAnswer) {
   EXPECT_NE(client.last_failure.message.find("no reply for 30 ms"), std::string::npos) << client.last_failure.message;
   server.resume();
   ASSERT_TRUE(client.wait_connected(2));
+}
+
+// Limits of a minute and more: what is not found by the second connection ends the test as a failure.
+RedisAsync::Options suspicious(const std::string& url) {
+  auto options = Client::make_options(url, 10min);
+  options.suspect_after = 30ms;
+  return options;
+}
+
+TEST(RedisAsync, ReplacesASwallowedConnectionByOneThatIsAnswered) {
+  const RedisServer server;
+  TcpGate gate(server.port());
+  Client client(suspicious(server.url_at(gate.port())));
+  ASSERT_TRUE(client.wait_connected());
+  gate.swallow();
+  client.ask({"PING"});
+  client.ask({"PING"});
+  ASSERT_TRUE(client.wait_outcomes(2));
+  EXPECT_EQ(client.outcomes, (std::vector<std::string>{"!uncertain", "!uncertain"}));
+  EXPECT_NE(client.last_failure.message.find("answers a new connection"), std::string::npos)
+      << client.last_failure.message;
+  ASSERT_TRUE(client.wait_connected(2));
+  client.ask({"PING"});
+  ASSERT_TRUE(client.wait_outcomes(3));
+  EXPECT_EQ(client.outcomes.back(), "PONG");
+  EXPECT_EQ(client.lost, 1);
+}
+
+TEST(RedisAsync, NoticesASwallowedConnectionThatItHasNothingToAsk) {
+  const RedisServer server;
+  TcpGate gate(server.port());
+  auto options = suspicious(server.url_at(gate.port()));
+  options.keepalive = 20ms;
+  Client client(std::move(options));
+  ASSERT_TRUE(client.wait_connected());
+  gate.swallow();
+  ASSERT_TRUE(client.wait_connected(2));
+  EXPECT_EQ(client.lost, 1);
+}
+
+TEST(RedisAsync, KeepsTheConnectionToAServerThatIsSlow) {
+  RedisServer server;
+  Client client(suspicious(server.url()));
+  ASSERT_TRUE(client.wait_connected());
+  server.pause();
+  client.ask({"PING"});
+  bool late = false;
+  const auto timer = client.loop.after(300ms, [&] { late = true; });  // ten times as long as what is suspect
+  ASSERT_TRUE(run_until(client.loop, [&] { return late; }));
+  server.resume();
+  ASSERT_TRUE(client.wait_outcomes(1));
+  EXPECT_EQ(client.outcomes.front(), "PONG");
+  EXPECT_EQ(client.lost, 0);
 }
 
 TEST(RedisAsync, LooksForTheMasterAgainWhenItsServerBecomesAReplica) {

@@ -58,6 +58,27 @@ TEST_P(PoolContract, FailsTasksWhoseResultCannotBeEncoded) {
   EXPECT_EQ(outcome.exception.module, "kombu.exceptions");
 }
 
+TEST_P(PoolContract, FailsTasksWhoseResultOrStateIsTooLarge) {
+  PoolHarness limited({.pool = GetParam(), .config = [] {
+                         Config config;
+                         config.task_message_max_bytes = 1'000;
+                         return config;
+                       }()});
+  limited.start();
+  const auto fails_with = [&](const std::string& task, const std::string& text) {
+    const Outcome& outcome = limited.outcome_of(limited.submit(task, {Value(1'000)}));
+    EXPECT_EQ(outcome.kind, Kind::failure);
+    EXPECT_EQ(outcome.exception.type, "EncodeError");
+    EXPECT_EQ(outcome.exception.module, "kombu.exceptions");
+    EXPECT_THAT(outcome.exception.arguments, ElementsAre(Value(text)));
+  };
+  fails_with("text", "the result of task text has 1002 bytes, task_message_max_bytes allows 1000");
+  fails_with("large_state",
+             "the state PROGRESS of task large_state has 1012 bytes, task_message_max_bytes allows 1000");
+  EXPECT_EQ(limited.outcome_of(limited.submit("text", {Value(900)})).kind, Kind::success);
+  EXPECT_EQ(limited.outcome_of(limited.submit("throw_text", {Value(10'000'000)})).kind, Kind::failure);
+}
+
 TEST_P(PoolContract, FailsUnknownTasks) {
   const Outcome& outcome = harness.outcome_of(harness.submit("no.such.task"));
   EXPECT_EQ(outcome.kind, Kind::failure);

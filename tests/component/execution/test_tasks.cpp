@@ -65,6 +65,15 @@ void add_test_tasks(app::Registry& registry) {
   });
   add("throw", [](Context&, const Array& args) -> Value { throw std::runtime_error(text(args, 0)); });
   add("not_utf8", [](Context&, const Array&) { return Value("\xff\xfe"); });
+  add("text",
+      [](Context&, const Array& args) { return Value(std::string(static_cast<std::size_t>(number(args, 0)), 'x')); });
+  add("throw_text", [](Context&, const Array& args) -> Value {
+    throw std::runtime_error(std::string(static_cast<std::size_t>(number(args, 0)), 'x'));
+  });
+  add("large_state", [](Context& self, const Array& args) {
+    self.update_state("PROGRESS", {{"text", std::string(static_cast<std::size_t>(number(args, 0)), 'x')}});
+    return Value("done");
+  });
   add("progress", [](Context& self, const Array&) {
     self.update_state("PROGRESS", {{"done", 10}});
     return Value("done");

@@ -195,9 +195,9 @@ TEST_F(SqliteFaults, AGateThatWasGivenUpIsNotKept) {
 }
 
 TEST_F(SqliteFaults, NormalDurabilityIsSaid) {
-  EXPECT_THAT(open()->check(patience()).value(), testing::IsEmpty());
+  EXPECT_THAT(open()->check(patience()).value().warnings, testing::IsEmpty());
   auto normal = make_sqlite_broker(open_file({path, false}, {}));
-  EXPECT_THAT(normal->check(patience()).value(), testing::ElementsAre(HasSubstr("loss of power")));
+  EXPECT_THAT(normal->check(patience()).value().warnings, testing::ElementsAre(HasSubstr("loss of power")));
 }
 
 }  // namespace

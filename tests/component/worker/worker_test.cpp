@@ -288,6 +288,16 @@ TEST(Prefork, ColdShutdownPutsBackWhatRan) {
   EXPECT_EQ(shop.ready(), 1U);
 }
 
+TEST(Prefork, WarmShutdownEndsAtItsLimit) {
+  Shop shop("sqlite", "prefork");
+  shop.config.worker_warm_shutdown_timeout = milliseconds(50);
+  shop.start();
+  const auto id = shop.send("progress", {Value((shop.folder.path() / "never").string())});
+  EXPECT_TRUE(shop.reaches(id, "PROGRESS"));
+  EXPECT_EQ(shop.stop(), 0);
+  EXPECT_EQ(shop.ready(), 1U);
+}
+
 // --- A worker that dies at the worst moments -----------------------------------------------------------
 
 // This program again, as a worker on the file that dies at the kill point; returns the signal.

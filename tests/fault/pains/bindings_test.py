@@ -1,8 +1,9 @@
-"""A Redis that forgets: bindings deleted under load heal and fail no send; an evicting policy is warned of."""
+"""A Redis that forgets: bindings deleted under load heal and fail no send; no worker starts on one that evicts."""
 
+import subprocess
 import threading
 
-from pains import LONG, Scene, check, run, until
+from pains import LONG, Scene, arguments, check, run, until
 
 BINDING = "_kombu.binding.celery"
 
@@ -34,12 +35,22 @@ def bindings_heal():
         print(f"the binding is back {healed:.2f} s after a new producer's sends", flush=True)
 
 
-def eviction_is_warned_of():
-    with Scene("redis", "--maxmemory-policy", "allkeys-lru") as scene:
-        worker = scene.worker("worker", "-c", "1")
-        warning = "MESSAGES CAN BE LOST: maxmemory-policy is allkeys-lru"
-        until(lambda: warning in worker.log(), "the warning", 10)
+def eviction_is_refused():
+    refusal = "MESSAGES CAN BE LOST: maxmemory-policy is allkeys-lru"
+    with Scene("redis", "--maxmemory-policy", "allkeys-lru", "--maxmemory", "20mb") as scene:
+        refused = subprocess.run([arguments().app, "worker"], env=scene.environment(), capture_output=True, text=True,
+                                 timeout=60, check=False)
+        said = refused.stdout + refused.stderr
+        print(said.splitlines()[-1], flush=True)
+        check(refused.returncode == 2, f"exit code {refused.returncode}")
+        for word in (refusal, scene.broker, "CONFIG SET maxmemory-policy noeviction", "allow_eviction"):
+            check(word in said, f"{word} is not in: {said}")
+        allowed = scene.worker("allowed", "-c", "1", settings=['broker_transport_options={"allow_eviction": true}'])
+        until(lambda: refusal in allowed.log(), "the warning", 10)
+        scene.server.client().config_set("maxmemory-policy", "volatile-lru")
+        results_alone = scene.worker("results", "-c", "1")
+        until(lambda: "RESULTS CAN BE LOST" in results_alone.log(), "the warning of results", 10)
 
 
 if __name__ == "__main__":
-    run(bindings_heal, eviction_is_warned_of)
+    run(bindings_heal, eviction_is_refused)

@@ -3,6 +3,7 @@
 //
 //   send TASK COUNT PATH MS [PRIORITY [COUNTDOWN_S [TIME_LIMIT_MS [SOFT_LIMIT_MS]]]]   prints the ids
 //   calls COUNT EVERY     calls pains.quick one by one, awaits each EVERYth; prints its own memory ten times
+//   payloads COUNT BYTES  calls pains.size with a text of so many bytes; prints the ids, or why it was refused
 //   deadline TIMES        sends with no broker there: prints what each took (ms) and how it ended
 #include <fcntl.h>
 #include <unistd.h>
@@ -84,6 +85,11 @@ void declare_tasks(lovage::App& app) {
   });
   if (std::getenv("PAINS_KNOWS_NEW") != nullptr)
     declare("new", [](std::int64_t number, Milliseconds) { return number; });
+  // The same on the other side: pains_celery.py.
+  app.task(
+      "pains.size", [](const std::string& text) { return text.size(); }, lovage::params("text"));
+  app.task(
+      "pains.text", [](std::size_t size) { return std::string(size, 'x'); }, lovage::params("size"));
   app.task(
       "pains.quick", [](std::int64_t number) { return number; }, lovage::params("number"));
 }
@@ -135,6 +141,30 @@ int calls(lovage::App& app, std::span<char* const> words) {
   return 0;
 }
 
+// Rows as programs send them, to the byte.
+std::string rows(std::size_t size) {
+  std::string text;
+  for (int row = 0; text.size() < size; ++row) {
+    const std::string number = std::to_string(row);
+    text += R"({"id": )" + number + R"(, "name": "customer )" + number + R"(", "active": true, "orders": []}, )";
+  }
+  text.resize(size);
+  return text;
+}
+
+int payloads(lovage::App& app, std::span<char* const> words) {
+  const auto size_of = app.remote<std::size_t(std::string)>("pains.size");
+  const std::string text = rows(std::stoul(words[1]));
+  for (int i = 0; i < std::stoi(words[0]); ++i) {
+    try {
+      std::puts(size_of.delay(text).id().c_str());
+    } catch (const lovage::MessageTooLarge& error) {
+      std::printf("refused: %s\n", error.what());
+    }
+  }
+  return 0;
+}
+
 int deadline(lovage::App& app, std::span<char* const> words) {
   const auto quick = app.remote<std::int64_t(std::int64_t)>("pains.quick");
   for (int i = 0; i < std::stoi(words[0]); ++i) {
@@ -161,6 +191,7 @@ int main(int argc, char** argv) {
   try {
     if (mode == "send" && !words.empty()) return send(app, words);
     if (mode == "calls" && words.size() == 2) return calls(app, words);
+    if (mode == "payloads" && words.size() == 2) return payloads(app, words);
     if (mode == "deadline" && words.size() == 1) return deadline(app, words);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());

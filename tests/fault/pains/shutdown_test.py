@@ -1,4 +1,5 @@
-"""TERM while long tasks run and others are prefetched: these are for others at once, and the second TERM ends all.
+"""TERM while long tasks run and others are prefetched: these are for others at once, and the running ones too when
+worker_warm_shutdown_timeout has passed, or at a second TERM.
 
 As an orchestrator with a grace period of 10 s does it to tasks of 60 s.
 """
@@ -12,15 +13,18 @@ from pains import LONG, Scene, check, run, until
 GRACE = 10
 TASKS = 12
 CONCURRENCY = 2
+WARM = 2  # seconds that running tasks have
 
 
 def ends_in_time(engine):
     with Scene(engine) as scene:
         for number in range(50 if LONG else 2):
+            alone = number % 2 == 1  # one TERM and the limit, or two TERMs and none
             scene.send("mark", TASKS, f"round{number}", 60_000)
             # With the usual lease: what a worker forgot would not come back while the test lasts.
             worker = scene.worker("worker", "-c", str(CONCURRENCY), "--prefetch-multiplier", "4",
-                                  settings=["worker_lease=15"])
+                                  settings=["worker_lease=15",
+                                            f"worker_warm_shutdown_timeout={WARM if alone else 0}"])
             scene.wait_lines(f"round{number}", CONCURRENCY)
             time.sleep(random.uniform(0, 0.2))  # the random point
             begin = time.monotonic()
@@ -28,12 +32,15 @@ def ends_in_time(engine):
             until(lambda: scene.ready() == TASKS - CONCURRENCY, "prefetched messages given back", GRACE)
             given_back = time.monotonic() - begin
             check(worker.process.poll() is None, "the first TERM lets tasks finish")
-            worker.signal(signal.SIGTERM)
+            if not alone:
+                worker.signal(signal.SIGTERM)
             worker.process.wait(GRACE)
             ended = time.monotonic() - begin
             left = scene.queue()
-            print(f"{engine}: given back after {given_back:.2f} s, ended after {ended:.2f} s", flush=True)
-            check(ended < GRACE, f"it took {ended:.1f} s")
+            how = f"one TERM, limit of {WARM} s" if alone else "two TERMs"
+            print(f"{engine}, {how}: given back after {given_back:.2f} s, ended after {ended:.2f} s", flush=True)
+            check((WARM if alone else 0) <= ended < GRACE, f"it took {ended:.1f} s")
+            check(worker.process.returncode == 0, f"exit code {worker.process.returncode}")
             check((left["ready"], left["reserved"]) == (TASKS, 0), f"not everything is back: {left}")
             scene.lovage("purge", "-f", "-Q", "celery")
         scene.audit()

@@ -175,8 +175,39 @@ TEST_F(SendTest, KeywordArgumentsSerializersAndCompression) {
       },
       ThrowsMessage<ConfigError>("unknown serializer 'jsn' (did you mean 'json'?)"));
   EXPECT_THROW(add_.apply_async({1, 2}, {.headers = {{"id", "x"}}}), EncodeError);
-  app_.config().task_message_max_bytes = 100;
-  EXPECT_THROW(app_.send_task("big", {std::string(200, 'x')}), EncodeError);
+}
+
+TEST_F(SendTest, LargeMessagesAreCompressedUnasked) {
+  const std::string large(70'000, 'x');
+  app_.send_task("tasks.log", {std::string(60'000, 'x')});
+  EXPECT_EQ(last().compression, "") << "under the threshold";
+  app_.send_task("tasks.log", {large});
+  EXPECT_EQ(last().compression, "application/x-gzip") << "what every Celery can read";
+  EXPECT_LT(last().body.size(), 2'000U);
+  EXPECT_EQ(body_of(last()).args, Array{large});
+  app_.send_task("tasks.log", {large}, {}, {.compression = "zstd"});
+  EXPECT_EQ(last().compression, "application/zstd") << "what is asked for wins";
+  app_.send_task("tasks.log", {large}, {}, {.compression = "none"});
+  EXPECT_EQ(last().compression, "");
+  app_.config().task_compression_threshold = 0;
+  app_.send_task("tasks.log", {large});
+  EXPECT_EQ(last().compression, "");
+}
+
+TEST_F(SendTest, TooLargeMessagesAreRefused) {
+  app_.config().task_message_max_bytes = 1'000;
+  app_.config().task_compression_threshold = 100;
+  EXPECT_THAT([&] { app_.send_task("tasks.log", {std::string(1'000, 'x')}); },
+              ThrowsMessage<MessageTooLarge>(
+                  "the message of task tasks.log has 1079 bytes, task_message_max_bytes allows 1000"))
+      << "the receiver has to hold all of it: compression does not help";
+  EXPECT_TRUE(broker_->sent().empty());
+  const std::vector<Signature> calls{app_.signature("tasks.log", {std::string(2'000, 'x')}),
+                                     app_.signature("tasks.log", {1})};
+  const auto outcomes = app_.send_many(calls);
+  EXPECT_THROW(std::rethrow_exception(outcomes.at(0).error), MessageTooLarge);
+  EXPECT_TRUE(outcomes.at(1).sent());
+  EXPECT_EQ(broker_->sent().size(), 1U);
 }
 
 TEST_F(SendTest, TheTasksOwnDefaults) {

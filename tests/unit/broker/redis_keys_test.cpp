@@ -9,6 +9,8 @@
 namespace lovage::broker::redis {
 namespace {
 
+using testing::AllOf;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -115,7 +117,8 @@ std::string with(std::string_view from, std::string_view to) {
 TEST(RedisServerInfo, AGoodServerHasNoWarnings) {
   EXPECT_EQ(info_field(kGood, "run_id"), "abc");
   EXPECT_EQ(info_field(kGood, "id"), "");
-  EXPECT_THAT(judge_server(kGood, "").value(), IsEmpty());
+  EXPECT_THAT(judge_server(kGood, "").value().warnings, IsEmpty());
+  EXPECT_EQ(judge_server(kGood, "")->refusal, "");
 }
 
 TEST(RedisServerInfo, OldServersAndClustersAreRefused) {
@@ -125,15 +128,21 @@ TEST(RedisServerInfo, OldServersAndClustersAreRefused) {
   EXPECT_THAT(judge_server(with("cluster_enabled:0", "cluster_enabled:1"), "").error().message, HasSubstr("slots"));
 }
 
-TEST(RedisServerInfo, SettingsThatLoseMessagesAreWarnedOf) {
-  EXPECT_THAT(judge_server(with("noeviction", "allkeys-lru"), "").value(),
-              testing::ElementsAre(HasSubstr("MESSAGES CAN BE LOST: maxmemory-policy is allkeys-lru")));
-  EXPECT_THAT(judge_server(with("noeviction", "volatile-ttl"), "").value(),
-              testing::ElementsAre(HasSubstr("RESULTS CAN BE LOST: maxmemory-policy is volatile-ttl")));
-  EXPECT_THAT(judge_server(with("aof_enabled:1", "aof_enabled:1\r\naof_last_write_status:err"), "").value(),
-              testing::ElementsAre(HasSubstr("cannot write its append-only file")));
-  EXPECT_THAT(judge_server(with("aof_enabled:1", "aof_enabled:0"), "").value().at(0), HasSubstr("nothing on disk"));
-  EXPECT_THAT(judge_server(with("aof_enabled:1", "aof_enabled:0"), "60 1").value().at(0), HasSubstr("snapshots"));
+TEST(RedisServerInfo, SettingsThatLoseMessagesAreToldOf) {
+  const auto report = [](std::string_view from, std::string_view to, std::string_view save = "") {
+    return judge_server(with(from, to), save).value();
+  };
+  EXPECT_THAT(report("noeviction", "allkeys-lru").refusal,
+              AllOf(HasSubstr("MESSAGES CAN BE LOST: maxmemory-policy is allkeys-lru: when its memory is full"),
+                    HasSubstr("CONFIG SET maxmemory-policy noeviction"), HasSubstr("allow_eviction")));
+  EXPECT_THAT(report("noeviction", "allkeys-lfu\r\nmaxmemory:0").refusal, HasSubstr("once it has a maxmemory"));
+  EXPECT_EQ(report("noeviction", "volatile-ttl").refusal, "");
+  EXPECT_THAT(report("noeviction", "volatile-ttl").warnings,
+              ElementsAre(HasSubstr("RESULTS CAN BE LOST: maxmemory-policy is volatile-ttl")));
+  EXPECT_THAT(report("aof_enabled:1", "aof_enabled:1\r\naof_last_write_status:err").warnings,
+              ElementsAre(HasSubstr("cannot write its append-only file")));
+  EXPECT_THAT(report("aof_enabled:1", "aof_enabled:0").warnings, ElementsAre(HasSubstr("nothing on disk")));
+  EXPECT_THAT(report("aof_enabled:1", "aof_enabled:0", "60 1").warnings, ElementsAre(HasSubstr("snapshots")));
 }
 
 }  // namespace

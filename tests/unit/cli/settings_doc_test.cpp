@@ -31,6 +31,21 @@ known one. `lovage report` prints what differs from the defaults, passwords hidd
 |---|---|---|---|
 )";
 
+constexpr const char* kClosing = R"(
+## Large messages
+
+A message's body over `task_compression_threshold` is compressed with zlib, where that makes it smaller: every Celery
+reads it. What names a compression (`task_compression`, a task's, a call's) gets that one, whatever its size; name zstd
+where all consumers have it, and `none` in a call where it is not worth the time.
+
+What is over `task_message_max_bytes`, counted before compression because its receiver has to hold all of it, is refused:
+a send throws `lovage::MessageTooLarge`, a task whose result or callback is too large fails with an `EncodeError`, and a
+worker moves such a message to the dead letters. Each says the size, the limit and this setting. Keep large data in a file
+or an object store, and send its name.
+
+Results are never compressed: Celery's result backends cannot read that.
+)";
+
 std::string_view type_name(app::SettingType type) {
   switch (type) {
     case app::SettingType::text:
@@ -56,7 +71,7 @@ std::string generated() {
     out += "| `" + std::string(setting.name) + "` | " + std::string(type_name(setting.type)) + " | `" +
            to_json(setting.read(defaults)) + "` | " + std::string(setting.help) + " |\n";
   }
-  return out;
+  return out + kClosing;
 }
 
 TEST(SettingsDoc, IsWhatTheTableSays) {

@@ -196,7 +196,7 @@ TEST(Compression, RoundTripsAndIsBounded) {
     EXPECT_FALSE(decompress(*packed + "x", method, 1U << 20U));
     EXPECT_EQ(decompress(*compress("", method), method, 100), "");
   }
-  EXPECT_TRUE(compress("abc", Compression::zlib)->starts_with("\x78\x9c"));  // a zlib stream, not gzip
+  EXPECT_TRUE(compress("abc", Compression::zlib)->starts_with("\x78"));  // a zlib stream, not gzip
 }
 
 TEST(Names, AliasesOfSerializersAndCompressions) {

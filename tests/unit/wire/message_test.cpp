@@ -313,6 +313,23 @@ TEST(Body, DecompressionIsBounded) {
   EXPECT_TRUE(decode_body(m, kAccept));
 }
 
+TEST(Body, IsCompressedUnaskedOnlyWhereThatHelps) {
+  TaskMessage m = plain();
+  ASSERT_TRUE(encode_body(m, {{std::string(1'000, 'x')}, {}, {}}, {.compress_above = 500}));
+  EXPECT_EQ(m.compression, "application/x-gzip");
+  EXPECT_TRUE(has_no_embed(m));
+  EXPECT_FALSE(has_no_embed(m, {100, 100})) << "looked at within the limit";
+  ASSERT_TRUE(encode_body(m, {{std::string(1'000, 'x')}, {}, {Array{Object{{"task", "cb"}}}, {}, {}, {}}},
+                          {.compress_above = 500}));
+  EXPECT_FALSE(has_no_embed(m));
+  std::string noise;
+  for (std::uint32_t state = 1; noise.size() < 1'000; state = state * 1'664'525U + 1'013'904'223U) {
+    noise += static_cast<char>(state >> 24U);
+  }
+  ASSERT_TRUE(encode_body(m, {{Bytes{noise}}, {}, {}}, {.serializer = Serializer::msgpack, .compress_above = 500}));
+  EXPECT_EQ(m.compression, "") << "it would have become larger";
+}
+
 TEST(Body, BytesIn52sJsonAreAnErrorAtSend) {
   TaskMessage m = plain();
   const auto sent =

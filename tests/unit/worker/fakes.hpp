@@ -106,7 +106,7 @@ struct FakeBroker final : broker::Broker {
   Result<void> declare(std::span<const wire::QueueDeclaration> queues, Deadline /*deadline*/) override {
     return journal.write(queues, [](const auto& queue) { return "declare " + queue.name; }).at(0);
   }
-  Result<std::vector<std::string>> check(Deadline /*deadline*/) override { return std::vector<std::string>{}; }
+  Result<broker::ServerReport> check(Deadline /*deadline*/) override { return broker::ServerReport{}; }
   broker::ConsumerPair make_consumer(net::Loop& /*loop*/, broker::ConsumerOptions /*options*/) override { return {}; }
   Result<std::vector<broker::QueueInfo>> queues(std::span<const std::string> /*names*/,
                                                 Deadline /*deadline*/) override {

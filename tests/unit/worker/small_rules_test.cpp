@@ -64,6 +64,19 @@ TEST(ShutdownMachine, SoftWaitEndsCold) {
   EXPECT_EQ(shutdown.on_soft_timeout(), Step::none);
 }
 
+TEST(ShutdownMachine, WarmWaitEndsColdWhereItHasALimit) {
+  Shutdown shutdown(kSoft);
+  EXPECT_EQ(shutdown.on_warm_timeout(), Step::none);
+  EXPECT_EQ(shutdown.on_signal(kTerm, true), Step::warm);
+  EXPECT_EQ(shutdown.on_warm_timeout(), Step::cold);
+  EXPECT_EQ(shutdown.on_warm_timeout(), Step::none);
+  EXPECT_EQ(shutdown.exit_code(), 0);
+  Shutdown soft(kSoft);
+  EXPECT_EQ(soft.on_signal(kTerm, true), Step::warm);
+  EXPECT_EQ(soft.on_signal(kTerm, true), Step::soft);
+  EXPECT_EQ(soft.on_warm_timeout(), Step::cold) << "the limit is counted from the first signal";
+}
+
 TEST(ShutdownMachine, DoesNotWaitSoftlyForNothing) {
   Shutdown shutdown(kSoft);
   EXPECT_EQ(shutdown.on_signal(kQuit, false), Step::cold);

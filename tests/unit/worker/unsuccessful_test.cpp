@@ -158,6 +158,24 @@ TEST(Retried, ReplacesArgumentsInTheFormatTheyCameIn) {
   EXPECT_EQ(edited.embed.callbacks, (Array{signature("log")}));
 }
 
+TEST(Retried, WithArgumentsThatAreTooLargeFails) {
+  World world;
+  world.config.task_message_max_bytes = 1'000;
+  world.config.task_compression_threshold = 500;
+  Outcome outcome = retry_in(seconds(1));
+  outcome.retry.args = Array{std::string(600, 'x')};
+  const auto compressed = wire::decode_envelope(settle(world, message_of(), outcome).replacement);
+  ASSERT_TRUE(compressed);
+  EXPECT_EQ(compressed->compression, "application/x-gzip");
+  outcome.retry.args = Array{std::string(1'000, 'x')};
+  const auto settlement = settle(world, message_of(), outcome);
+  EXPECT_EQ(settlement.disposal, Disposal::acknowledge);
+  const auto meta = stored(settlement.results.at(0));
+  EXPECT_EQ(meta.status, "FAILURE");
+  EXPECT_EQ(to_json(*meta.result.find("exc_message")),
+            R"(["the message of task add has 1079 bytes, task_message_max_bytes allows 1000"])");
+}
+
 TEST(Retried, AfterAbsurdDelaysStaysInTheScheduleWithATimeThatCanBeRead) {
   auto message = message_of();
   message.retries = std::numeric_limits<std::int64_t>::max();
