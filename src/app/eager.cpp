@@ -30,7 +30,7 @@ RequestInfo make_request(const Signature& call) {
   const auto lineage = current_lineage();
   RequestInfo request;
   request.id = options.text_or_empty("task_id");
-  if (request.id.empty()) request.id = new_uuid();
+  if (request.id.empty()) request.id = new_task_id();
   request.task = call.task();
   request.args = call.args();
   request.kwargs = call.kwargs();

@@ -153,7 +153,7 @@ void set_destination(Prepared& prepared, const CallOptions& options, const TaskO
 
 void set_ids(wire::TaskMessage& message, const CallOptions& options, const Lineage& lineage) {
   message.id = options.text_or_empty("task_id");
-  if (message.id.empty()) message.id = new_uuid();
+  if (message.id.empty()) message.id = new_task_id();
   message.root_id = options.text("root_id").value_or(lineage.root_id);
   if (message.root_id.empty()) message.root_id = message.id;
   message.parent_id = options.text("parent_id");

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <stdexcept>
@@ -42,14 +43,18 @@ class RandomBytes {
   pid_t owner_ = 0;
 };
 
-}  // namespace
+using Bytes = std::array<std::uint8_t, 16>;
 
-std::string new_uuid() {
+Bytes random_bytes() {
   static thread_local RandomBytes random;
-  std::array<std::uint8_t, 16> bytes{};
+  Bytes bytes{};
   random.take(bytes);
-  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0fU) | 0x40U);  // version 4
-  bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3fU) | 0x80U);  // RFC 4122 variant
+  return bytes;
+}
+
+std::string text_of(Bytes bytes, unsigned version) {
+  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0fU) | version << 4U);
+  bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3fU) | 0x80U);  // the variant of RFC 4122 and 9562
   static constexpr char kHex[] = "0123456789abcdef";
   std::string text(36, '-');
   std::size_t at = 0;
@@ -59,6 +64,20 @@ std::string new_uuid() {
     text[at++] = kHex[bytes[i] & 0x0fU];
   }
   return text;
+}
+
+}  // namespace
+
+std::string new_uuid() {
+  return text_of(random_bytes(), 4);
+}
+
+std::string new_task_id() {
+  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  auto time = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_1970).count());
+  Bytes bytes = random_bytes();
+  for (std::size_t i = 6; i-- > 0; time >>= 8U) bytes[i] = static_cast<std::uint8_t>(time);
+  return text_of(bytes, 7);
 }
 
 }  // namespace lovage

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -86,6 +87,8 @@ class SqliteDb {
     SqliteDb* db_;
   };
   Result<Transaction> begin(Deadline deadline, CommitSurvives survives = CommitSurvives::power_loss);
+  // The same; `survives` is asked when the gate has been entered, which may have taken a while.
+  Result<Transaction> begin(Deadline deadline, const std::function<CommitSurvives()>& survives);
 
   // The failure that an error code of this connection means; disk full and read-only are no_space.
   [[nodiscard]] Failure failure(int code);

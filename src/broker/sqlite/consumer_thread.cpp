@@ -122,9 +122,10 @@ void ConsumerThread::turn() {
       if (!any) return tl::unexpected(any.error());
       if (!*any) return {};
     }
-    const bool durable = !work_.empty();
-    auto transaction = (*store)->db().begin(
-        deadline, durable ? client::CommitSurvives::power_loss : client::CommitSurvives::process_death);
+    auto transaction = (*store)->db().begin(deadline, [this] {
+      take_orders();  // that came while others had their turns: the longer they took, the more this one gets done
+      return work_.empty() ? client::CommitSurvives::process_death : client::CommitSurvives::power_loss;
+    });
     if (!transaction) return tl::unexpected(transaction.error());
     if (auto done = transact(**store, report); !done) return done;
     return transaction->commit(wakes_others_ ? client::CommitWakes::everybody : client::CommitWakes::nobody);

@@ -188,18 +188,23 @@ class SqliteBroker final : public Broker {
 
   // An outcome for each of the first messages, at least one; an error when nothing was sent.
   Result<std::vector<Result<void>>> publish_chunk(std::span<const wire::TaskMessage> messages, Deadline deadline) {
-    return write<std::vector<Result<void>>>(
-        deadline, client::CommitWakes::everybody, [&](Store& store) -> Result<std::vector<Result<void>>> {
-          const Deadline enough = Deadline::after(kTimeAtOnce);
-          std::vector<Result<void>> outcomes;
-          for (const auto& message : messages.first(std::min(messages.size(), kMessagesAtOnce))) {
-            auto sent = store.publish(message);
-            if (!sent && sent.error().code != Errc::not_found) return tl::unexpected(sent.error());
-            outcomes.push_back(std::move(sent));
-            if (enough.passed()) break;
-          }
-          return outcomes;
-        });
+    const auto chunk = messages.first(std::min(messages.size(), kMessagesAtOnce));
+    std::vector<std::string> envelopes;  // made before the gate is entered
+    envelopes.reserve(chunk.size());
+    for (const auto& message : chunk) envelopes.push_back(wire::encode_envelope(message));
+    return write<std::vector<Result<void>>>(deadline, client::CommitWakes::everybody,
+                                            [&](Store& store) -> Result<std::vector<Result<void>>> {
+                                              const Deadline enough = Deadline::after(kTimeAtOnce);
+                                              std::vector<Result<void>> outcomes;
+                                              for (std::size_t i = 0; i < chunk.size(); ++i) {
+                                                auto sent = store.publish(chunk[i], envelopes[i]);
+                                                if (!sent && sent.error().code != Errc::not_found)
+                                                  return tl::unexpected(sent.error());
+                                                outcomes.push_back(std::move(sent));
+                                                if (enough.passed()) break;
+                                              }
+                                              return outcomes;
+                                            });
   }
 
   const std::shared_ptr<StoreAccess> access_;

@@ -9,6 +9,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.hpp"
@@ -51,6 +52,8 @@ class Store {
   Result<std::vector<std::string>> route(const wire::TaskMessage& message);
   Result<void> publish(const wire::TaskMessage& message, std::span<const std::string> queues);
   Result<void> publish(const wire::TaskMessage& message);
+  // The same with the envelope made in advance, where others need not wait for it.
+  Result<void> publish(const wire::TaskMessage& message, std::string_view envelope);
   Result<void> declare(const wire::QueueDeclaration& queue);
   // Moves what is due, up to 100, to the tails of their lists.
   Result<void> move_due(std::span<const std::string> queues);
@@ -130,13 +133,16 @@ class Store {
   Store(std::unique_ptr<client::SqliteDb> db, const StoreOptions& options) noexcept;
 
   Result<void> move_to_tail(std::int64_t position);
-  Result<void> insert_ready(const std::string& queue, int step, std::string_view bytes);
+  Result<void> insert_ready(const wire::TaskMessage& message, std::span<const std::string> queues,
+                            std::string_view envelope);
+  Result<std::int64_t> write_result(const char* sql, const StoreResult& result);
   Result<std::int64_t> write_disposal(OwnerId owner, const Settlement& settlement);
   Result<std::int64_t> write_return(OwnerId owner, const Settlement& settlement);
   Result<std::int64_t> write_dead_letter(OwnerId owner, const Settlement& settlement);
 
   std::unique_ptr<client::SqliteDb> db_;
   StoreOptions options_;
+  std::int64_t puts_ = 0;  // results stored by this connection
 };
 
 }  // namespace lovage::broker::sqlite

@@ -131,26 +131,29 @@ Result<std::vector<std::string>> Store::route(const wire::TaskMessage& message) 
 }
 
 Result<void> Store::publish(const wire::TaskMessage& message, std::span<const std::string> queues) {
-  const std::string bytes = wire::encode_envelope(message);
-  for (const auto& queue : queues) {
-    if (auto done = insert_ready(queue, wire::priority_step(message.priority), bytes); !done) return done;
-  }
-  return {};
+  return insert_ready(message, queues, wire::encode_envelope(message));
 }
 
 Result<void> Store::publish(const wire::TaskMessage& message) {
-  auto queues = route(message);
-  if (!queues) return tl::unexpected(queues.error());
-  return publish(message, *queues);
+  return publish(message, wire::encode_envelope(message));
 }
 
-Result<void> Store::insert_ready(const std::string& queue, int step, std::string_view bytes) {
-  auto done = db_->query("INSERT INTO messages(queue, step, place, bytes) VALUES(?, ?, 0, ?)")
-                  .bind_text(1, queue)
-                  .bind(2, step)
-                  .bind_blob(3, bytes)
-                  .run();
-  if (!done) return tl::unexpected(done.error());
+Result<void> Store::publish(const wire::TaskMessage& message, std::string_view envelope) {
+  auto queues = route(message);
+  if (!queues) return tl::unexpected(queues.error());
+  return insert_ready(message, *queues, envelope);
+}
+
+Result<void> Store::insert_ready(const wire::TaskMessage& message, std::span<const std::string> queues,
+                                 std::string_view envelope) {
+  for (const auto& queue : queues) {
+    auto done = db_->query("INSERT INTO messages(queue, step, place, bytes) VALUES(?, ?, 0, ?)")
+                    .bind_text(1, queue)
+                    .bind(2, wire::priority_step(message.priority))
+                    .bind_blob(3, envelope)
+                    .run();
+    if (!done) return tl::unexpected(done.error());
+  }
   return {};
 }
 

@@ -5,22 +5,37 @@
 namespace lovage::broker::sqlite {
 namespace {
 
-// Each new result pays for the removal of two that have expired, so the table cannot outgrow what is valid.
-constexpr std::int64_t kExpirePerPut = 2;
+// Every so many new results pay for the removal of twice as many that have expired, so the table cannot outgrow what is
+// valid.
+constexpr std::int64_t kPutsUntilExpiry = 32;
 
 }  // namespace
 
 Result<void> Store::put_result(const StoreResult& result) {
-  auto stored = this->result(result.task_id);
-  if (!stored) return tl::unexpected(stored.error());
-  if (*stored && !states::may_replace((*stored)->state, result.state)) return {};
-  // A new row each time, at the end: rows ascend in time.
-  auto insert = db_->query("INSERT OR REPLACE INTO results(task_id, state, meta, expires) VALUES(?, ?, ?, ?)");
+  auto added = write_result(
+      "INSERT INTO results(task_id, state, meta, expires) VALUES(?, ?, ?, ?)"
+      " ON CONFLICT(task_id) DO NOTHING",
+      result);
+  if (!added) return tl::unexpected(added.error());
+  if (*added == 0) {  // there is one already: rare
+    auto stored = this->result(result.task_id);
+    if (!stored) return tl::unexpected(stored.error());
+    if (*stored && !states::may_replace((*stored)->state, result.state)) return {};
+    // A new row each time, at the end: rows ascend in time.
+    auto replaced =
+        write_result("INSERT OR REPLACE INTO results(task_id, state, meta, expires) VALUES(?, ?, ?, ?)", result);
+    if (!replaced) return tl::unexpected(replaced.error());
+  }
+  if (++puts_ % kPutsUntilExpiry != 0) return {};
+  if (auto expired = expire_results(2 * kPutsUntilExpiry); !expired) return tl::unexpected(expired.error());
+  return {};
+}
+
+Result<std::int64_t> Store::write_result(const char* sql, const StoreResult& result) {
+  auto insert = db_->query(sql);
   insert.bind_text(1, result.task_id).bind_text(2, result.state).bind_blob(3, result.meta);
   if (options_.result_expires.count() > 0) insert.bind(4, (now() + options_.result_expires).time_since_epoch().count());
-  if (auto done = insert.run(); !done) return tl::unexpected(done.error());
-  if (auto expired = expire_results(kExpirePerPut); !expired) return tl::unexpected(expired.error());
-  return {};
+  return insert.run();
 }
 
 Result<std::optional<Store::StoredResult>> Store::result(const std::string& task_id) {

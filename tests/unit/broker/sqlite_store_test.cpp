@@ -45,8 +45,8 @@ TEST_F(SqliteStoreTest, AnExpiredSuccessIsReplacedByAnything) {
 TEST_F(SqliteStoreTest, NewResultsPushOutTheExpiredOnes) {
   for (int i = 0; i < 100; ++i) ASSERT_TRUE(store->put_result(result("old-" + std::to_string(i))));
   clock.advance(61s);
-  for (int i = 0; i < 50; ++i) ASSERT_TRUE(store->put_result(result("new-" + std::to_string(i))));
-  EXPECT_EQ(rows(), 50);
+  for (int i = 0; i < 90; ++i) ASSERT_TRUE(store->put_result(result("new-" + std::to_string(i))));
+  EXPECT_EQ(rows(), 90);
 }
 
 TEST_F(SqliteStoreTest, ResultsThatNeverExpireStay) {
