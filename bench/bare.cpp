@@ -25,6 +25,22 @@ namespace {
 
 using Seconds = std::chrono::duration<double>;
 
+// A result of a no-op task's size under an id of a task id's length; the message itself is not read.
+broker::Settlement settlement_for(const broker::Delivery& delivery) {
+  std::string id = std::to_string(delivery.token.get());
+  id.insert(0, 36 - id.size(), '0');
+  broker::Settlement settlement;
+  settlement.token = delivery.token;
+  std::string meta = wire::encode_success_meta({.task_id = id,
+                                                .result_json = "null",
+                                                .children_json = "[]",
+                                                .date_done = "2026-01-01T00:00:00.000000+00:00",
+                                                .group_id = std::nullopt,
+                                                .parent_id = std::nullopt});
+  settlement.results.push_back({std::move(id), std::string(states::success), std::move(meta)});
+  return settlement;
+}
+
 // Settles every delivery at once and keeps the credit topped up, until all messages are gone.
 class BareWorker final : public broker::ConsumerEvents {
  public:
@@ -64,22 +80,6 @@ class BareWorker final : public broker::ConsumerEvents {
     if (held_ + batch_ <= want) consumer_.set_credit(want - held_, 16U << 20U);
   }
 
-  // A result of a no-op task's size under an id of a task id's length; the message itself is not read.
-  static broker::Settlement settlement_for(const broker::Delivery& delivery) {
-    std::string id = std::to_string(delivery.token.get());
-    id.insert(0, 36 - id.size(), '0');
-    broker::Settlement settlement;
-    settlement.token = delivery.token;
-    std::string meta = wire::encode_success_meta({.task_id = id,
-                                                  .result_json = "null",
-                                                  .children_json = "[]",
-                                                  .date_done = "2026-01-01T00:00:00.000000+00:00",
-                                                  .group_id = std::nullopt,
-                                                  .parent_id = std::nullopt});
-    settlement.results.push_back({std::move(id), std::string(states::success), std::move(meta)});
-    return settlement;
-  }
-
   net::Loop& loop_;
   broker::Consumer& consumer_;
   std::uint64_t left_;
@@ -88,6 +88,67 @@ class BareWorker final : public broker::ConsumerEvents {
   std::chrono::steady_clock::time_point started_;
   std::chrono::steady_clock::time_point ended_;
 };
+
+// Takes one message, settles it, takes the next: each a turn at the store of its own.
+class TurnWorker final : public broker::ConsumerEvents {
+ public:
+  TurnWorker(net::Loop& loop, broker::Consumer& consumer, std::uint64_t messages)
+      : loop_(loop), consumer_(consumer), left_(messages) {
+    turns_.reserve(2 * messages);
+  }
+
+  void on_connected() override { take(); }
+  void on_deliveries(std::vector<broker::Delivery> deliveries) override {
+    end_of_turn();
+    consumer_.settle(settlement_for(deliveries.at(0)));
+  }
+  void on_settled(Token /*token*/, broker::SettleStatus status) override {
+    if (status != broker::SettleStatus::settled) throw std::runtime_error("a settlement of a turn did not settle");
+    end_of_turn();
+    if (--left_ > 0) return take();
+    consumer_.stop_reserving([this] { consumer_.close([this] { loop_.stop(); }); });
+  }
+  void on_start_recorded(Token /*token*/, broker::SettleStatus /*status*/) override {}
+  void on_disconnected(const Failure& why, std::chrono::milliseconds /*retry_in*/) override {
+    throw std::runtime_error("a turn failed: " + why.message);
+  }
+  void on_lost() override { throw std::runtime_error("the worker of the turns was declared dead"); }
+
+  [[nodiscard]] std::vector<double> turns() noexcept { return std::move(turns_); }
+
+ private:
+  void take() {
+    asked_ = std::chrono::steady_clock::now();
+    consumer_.set_credit(1, 16U << 20U);
+  }
+  void end_of_turn() {
+    const auto now = std::chrono::steady_clock::now();
+    turns_.push_back(std::chrono::duration<double, std::milli>(now - asked_).count());
+    asked_ = now;
+  }
+
+  net::Loop& loop_;
+  broker::Consumer& consumer_;
+  std::uint64_t left_;
+  std::vector<double> turns_;
+  std::chrono::steady_clock::time_point asked_;
+};
+
+// Runs a worker made by `make` from a loop and a consumer of `queue`, until it stops the loop.
+template <class Make>
+auto run_worker(const Config& config, const std::string& queue, const Make& make) {
+  const auto broker = engines::make_broker(config);
+  net::Loop loop;
+  broker::ConsumerOptions options;
+  options.queues.push_back({.name = queue, .exchange = {}, .exchange_type = {}, .routing_key = {}});
+  options.node_name = "bare@lovage-bench";
+  options.lease = config.worker_lease;
+  auto pair = broker->make_consumer(loop, options);
+  auto worker = make(loop, *pair.consumer);
+  loop.post([&] { pair.consumer->start(worker); });
+  loop.run();
+  return worker;
+}
 
 client::RedisPool pool_of(const std::string& url) {
   auto options = client::redis_options_from_url(url);
@@ -130,17 +191,16 @@ client::RedisReply must(Result<client::RedisReply> reply) {
 }  // namespace
 
 double bare_drain_per_s(const Config& config, const std::string& queue, std::uint64_t messages, std::size_t batch) {
-  const auto broker = engines::make_broker(config);
-  net::Loop loop;
-  broker::ConsumerOptions options;
-  options.queues.push_back({.name = queue, .exchange = {}, .exchange_type = {}, .routing_key = {}});
-  options.node_name = "bare@lovage-bench";
-  options.lease = config.worker_lease;
-  auto pair = broker->make_consumer(loop, options);
-  BareWorker worker(loop, *pair.consumer, messages, batch);
-  loop.post([&] { pair.consumer->start(worker); });
-  loop.run();
+  const auto worker = run_worker(config, queue, [&](net::Loop& loop, broker::Consumer& consumer) {
+    return BareWorker(loop, consumer, messages, batch);
+  });
   return static_cast<double>(messages) / worker.elapsed().count();
+}
+
+std::vector<double> turn_milliseconds(const Config& config, const std::string& queue, std::uint64_t messages) {
+  auto worker = run_worker(
+      config, queue, [&](net::Loop& loop, broker::Consumer& consumer) { return TurnWorker(loop, consumer, messages); });
+  return worker.turns();
 }
 
 double relay_p50_ms(const std::string& redis_url, int rounds, std::chrono::milliseconds pause) {

@@ -1,10 +1,11 @@
-// The yardsticks: what the same server gives when no task is run.
+// The yardsticks: what the same store gives when no task is run.
 #pragma once
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include <lovage/config.hpp>
 
@@ -13,6 +14,10 @@ namespace lovage::bench {
 // Reserves and settles (acknowledge, store a result) every message waiting in `queue` through the same
 // consumer as a worker's, with the same batches and no task work. Returns messages per second.
 double bare_drain_per_s(const Config& config, const std::string& queue, std::uint64_t messages, std::size_t batch);
+
+// Through the same consumer as a worker's: takes a message, settles it (acknowledge, store a result), takes the next.
+// How long each step took from asking to the answer: two a message.
+std::vector<double> turn_milliseconds(const Config& config, const std::string& queue, std::uint64_t messages);
 
 // Redis: LPUSH -> another process in BRPOP -> PUBLISH -> here, no work. Median in milliseconds, taken
 // over `rounds` rounds with a pause between them (none: back to back).

@@ -15,8 +15,11 @@ namespace {
 
 constexpr const char* kWorkUs = "BENCH_WORK_US";
 constexpr const char* kSleepMs = "BENCH_SLEEP_MS";
-constexpr std::uint64_t kChunk = 10'000;       // messages of one send_many
-constexpr std::chrono::milliseconds kLook{5};  // between two looks at the queue
+constexpr std::uint64_t kChunk = 10'000;  // messages of one send_many
+// Between two looks at the queue: so many times what the last one took, since it takes time from the worker.
+constexpr int kRest = 20;
+constexpr std::chrono::milliseconds kLeastRest{5};
+constexpr std::chrono::milliseconds kMostRest{100};
 
 std::uint64_t from_environment(const char* name) {
   const char* const text = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nothing changes a worker's environment
@@ -124,11 +127,14 @@ Drained Load::drain(test::WorkerProcess& worker, std::uint64_t left) const {
   const std::uint64_t first = waiting();
   auto progress = start;
   std::uint64_t now_waiting = first;
+  Clock::duration look{};
   while (now_waiting > left) {
-    std::this_thread::sleep_for(kLook);
+    std::this_thread::sleep_for(std::clamp<Clock::duration>(look * kRest, kLeastRest, kMostRest));
     if (!worker.running()) throw std::runtime_error("the worker ended while it drained the queue");
     const std::uint64_t before = now_waiting;
+    const auto asked = Clock::now();
     now_waiting = waiting();
+    look = Clock::now() - asked;
     if (now_waiting < before) progress = Clock::now();
     if (Clock::now() - progress > kStuck) throw std::runtime_error("the worker does not drain the queue any more");
   }

@@ -19,6 +19,7 @@
 #include "benchmark.hpp"
 #include "broker/broker.hpp"
 #include "checks.hpp"
+#include "crowd.hpp"
 #include "load.hpp"
 #include "options.hpp"
 #include "worker/worker_process.hpp"
@@ -108,11 +109,11 @@ void check(const Options& options) {
     throw lovage::ConfigError("--pool: '" + options.pool + "' is no pool" + lovage::did_you_mean(options.pool, kPools) +
                               "; there are threads, prefork and solo");
   }
-  static const std::vector<std::string> kWorkloads{"full", "flat", "eta", "sleep"};
+  static const std::vector<std::string> kWorkloads{"full", "flat", "eta", "sleep", "crowd", "turn"};
   if (std::find(kWorkloads.begin(), kWorkloads.end(), options.workload) == kWorkloads.end()) {
     throw lovage::ConfigError("--workload: '" + options.workload + "' is no workload" +
                               lovage::did_you_mean(options.workload, kWorkloads) +
-                              "; there are full, flat, eta and sleep");
+                              "; there are full, flat, eta, sleep, crowd and turn");
   }
   const bool memory = options.broker.starts_with("memory:");
   if (memory && options.workload != "full") {
@@ -132,6 +133,8 @@ lovage::Object measure(const Options& options) {
   if (options.workload == "flat") return lovage::bench::flat_workload(options);
   if (options.workload == "eta") return lovage::bench::eta_workload(options);
   if (options.workload == "sleep") return lovage::bench::sleep_workload(options);
+  if (options.workload == "crowd") return lovage::bench::crowd_workload(options);
+  if (options.workload == "turn") return lovage::bench::turn_workload(options);
   return lovage::bench::full_workload(options);
 }
 
@@ -162,7 +165,7 @@ int main(int argc, char** argv) {
   cli.add_option("--work-us", options.work_us, "microseconds of its thread's CPU time that each task burns")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{10'000'000}))
       ->capture_default_str();
-  cli.add_option("--workload", options.workload, "full, flat, eta or sleep: see docs/benchmarks.md")
+  cli.add_option("--workload", options.workload, "full, flat, eta, sleep, crowd or turn: see docs/benchmarks.md")
       ->capture_default_str();
   cli.add_option("--depth", options.depth, "flat: messages that stay waiting behind the drained ones")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{100'000'000}))
@@ -170,7 +173,10 @@ int main(int argc, char** argv) {
   cli.add_option("--sleep-ms", options.sleep_ms, "milliseconds that each task sleeps")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{60'000}))
       ->capture_default_str();
-  cli.add_option("--workers", options.workers, "sleep: workers that share the tasks")
+  cli.add_option("--workers", options.workers, "sleep, crowd: workers that share the tasks")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+  cli.add_option("--producers", options.producers, "crowd: processes that send in bulk")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   cli.add_option("--calls", options.calls, "calls whose latency is measured")

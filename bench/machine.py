@@ -171,6 +171,17 @@ def pss_mib(processes):
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
+def file_system(path):
+    """The type of the file system that holds `path`: "ext4"."""
+    path = os.path.realpath(path)
+    found = ("", "unknown")
+    for line in read("/proc/mounts").splitlines():
+        place, kind = line.split()[1:3]
+        if (path == place or path.startswith(place.rstrip("/") + "/")) and len(place) >= len(found[0]):
+            found = (place, kind)
+    return found[1]
+
+
 def description():
     """One sentence for the tables."""
     models = [line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").splitlines() if line.startswith("model name")]

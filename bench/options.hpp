@@ -21,7 +21,8 @@ struct Options {
   std::uint64_t work_us = 0;   // of its thread's CPU time that each task burns
   std::uint64_t sleep_ms = 0;  // that each task sleeps
   std::uint64_t depth = 0;     // workload "flat": messages that stay waiting behind the drained ones
-  int workers = 2;             // workload "sleep"
+  int workers = 2;             // workloads "sleep" and "crowd"
+  int producers = 2;           // workload "crowd"
   int calls = 1'000;           // whose latency is measured
   bool json = false;
   std::string program;

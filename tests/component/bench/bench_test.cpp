@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <lovage/value.hpp>
@@ -66,6 +67,26 @@ TEST(Bench, MeasuresTheMemoryEngineInOneProcess) {
   }
 }
 
+// One process is killed in the middle of a commit, the others drain all that is left: so exit code 0 says it is whole.
+TEST(Bench, MeasuresSeveralProcessesOnAFile) {
+  const TempDir folder;
+  const std::string url = "sqlite:///" + (folder.path() / "bench.db").string();
+  const std::vector<std::pair<std::string, std::vector<const char*>>> workloads{
+      {"crowd", {"drain_per_s", "sent_per_s", "drain_worker_cpu_us_per_task"}},
+      {"turn", {"turns_per_s", "sent_per_s", "turn_p50_ms", "turn_p99_ms", "turn_max_ms"}}};
+  for (const auto& [workload, names] : workloads) {
+    const std::string tasks = workload == "crowd" ? kTasks : std::to_string(200 / kSlowness);
+    const auto ended =
+        bench({"--broker", url, "--workload", workload, "--tasks", tasks, "--pool", "threads", "--json"});
+    ASSERT_EQ(ended.code, 0) << ended.err;
+    const Value figures = from_json(ended.out);
+    for (const char* name : names) {
+      ASSERT_NE(figures.find(name), nullptr) << ended.out;
+      EXPECT_GT(*figures.find(name)->if_real(), 0) << name;
+    }
+  }
+}
+
 TEST(Bench, SaysWhichOptionIsWrong) {
   const auto pool = bench({"--pool", "thread"});
   EXPECT_EQ(pool.code, 2);
@@ -73,6 +94,7 @@ TEST(Bench, SaysWhichOptionIsWrong) {
   EXPECT_EQ(bench({"--tasks", "none"}).code, 2);
   EXPECT_EQ(bench({"--no-such-option"}).code, 2);
   EXPECT_EQ(bench({"--broker", "memory://", "--pool", "prefork"}).code, 2);
+  EXPECT_EQ(bench({"--broker", "memory://", "--workload", "crowd"}).code, 2);
 }
 
 TEST(Bench, SaysWhichServerCannotBeReachedWithoutItsPassword) {

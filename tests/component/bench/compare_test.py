@@ -96,6 +96,10 @@ class Missing(unittest.TestCase):
     def test_system_that_does_not_exist(self):
         self.expect(run("compare", "--json", "--only", "celeri"), "'celeri' is none of lovage-threads")
 
+    @unittest.skipUnless(machine.file_system("/dev/shm") == "tmpfs", "no folder in memory")
+    def test_disk(self):
+        self.expect(run("checks", "--json", "--workload", "turn", "--folder", "/dev/shm"), "/dev/shm is in memory", "--folder")
+
     def test_database_of_ones_own(self):
         server = machine.RedisServer()
         try:
@@ -137,6 +141,21 @@ class Checks(unittest.TestCase):
 
     def test_sleep(self):
         self.assertTrue(10 < self.check("sleep")["busy_percent"] <= 100.5)
+
+    def test_sqlite(self):
+        figures = self.check("sqlite", "--sqlite-tasks", "2000", "--rounds", "1")
+        for pool in ("threads", "prefork"):
+            self.assertGreater(figures[pool]["drain_per_s"], 0)
+
+    def test_crowd(self):
+        figures = self.check("crowd", "--sqlite-tasks", "5000", "--rounds", "1")
+        # What is drained while the producers send is a part of what they sent.
+        self.assertTrue(0 < figures["drain_per_s"] <= figures["sent_per_s"], figures)
+
+    def test_turn(self):
+        figures = self.check("turn", "--turns", "200", "--rounds", "1")
+        self.assertTrue(0 < figures["turn_p50_ms"] <= figures["turn_p99_ms"] <= figures["turn_max_ms"], figures)
+        self.assertGreater(figures["sent_per_s"], 0)
 
 
 if __name__ == "__main__":
