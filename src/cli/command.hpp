@@ -37,6 +37,10 @@ Run declare_list(CLI::App& parser);
 Run declare_status(CLI::App& parser);
 Run declare_report(CLI::App& parser);
 Run declare_dlq(CLI::App& parser);
+Run declare_audit(CLI::App& parser);
+Run declare_explain(CLI::App& parser);
+Run declare_sweep(CLI::App& parser);
+Run declare_handback(CLI::App& parser);
 Run declare_completion(CLI::App& parser);
 Run declare_man(CLI::App& parser);
 

@@ -1,7 +1,5 @@
 #include <CLI/CLI.hpp>
-#include <chrono>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <lovage/error.hpp>
 
@@ -10,6 +8,7 @@
 #include "cli/command.hpp"
 #include "cli/print.hpp"
 #include "cli/session.hpp"
+#include "cli/whereabouts.hpp"
 #include "wire/task_message.hpp"
 
 namespace lovage::cli {
@@ -20,14 +19,11 @@ struct Options {
   std::vector<std::string> keys;
   bool all = false;
   bool force = false;
+  bool same_id = false;
   bool json = false;
 };
 
 constexpr std::size_t kAtOnce = 1'000;
-
-std::string iso(Timestamp at) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(at)));
-}
 
 Object describe(const broker::DeadLetterEntry& entry) {
   return {{"key", entry.key},       {"id", entry.letter.task_id},    {"task", entry.letter.task},
@@ -63,29 +59,65 @@ int list(Session& session, const Options& options) {
   return kOk;
 }
 
+// What happened to the message before: kept in a header, which workers pass over.
+constexpr const char* kHistory = "lovage_history";
+
+Array history_of(const wire::TaskMessage& message) {
+  const Value* const history = message.custom_headers.find(kHistory);
+  const Array* const entries = history == nullptr ? nullptr : history->if_array();
+  return entries == nullptr ? Array{} : *entries;
+}
+
+// "2026-01-31T12:00:00Z poison, as 5f3c..."; the header is whatever the wire brought.
+std::string history_line(const Value& step) {
+  const auto text = [&](const char* name) {
+    const Value* const value = step.find(name);
+    const std::string* const found = value == nullptr ? nullptr : value->if_string();
+    return found == nullptr ? std::string("?") : *found;
+  };
+  return fmt::format("{} {}, as {}", text("died"), text("reason"), text("id"));
+}
+
 int show(Session& session, const Options& options) {
   if (options.keys.size() != 1) throw ConfigError("which dead letter? lovage dlq show KEY (or a task id)");
   const auto entry = find(session.broker(), options.keys.front());
   Object facts = describe(entry);
-  facts.set("message", printable(entry.bytes));
+  const auto message = wire::decode_envelope(entry.bytes);
+  const Array history = message ? history_of(*message) : Array{};
   if (options.json) {
+    facts.set("history", history);
+    facts.set("message", printable(entry.bytes));
     print_json(std::move(facts));
     return kOk;
   }
+  std::string earlier;
+  for (const auto& step : history) earlier += (earlier.empty() ? "" : "\n         ") + history_line(step);
+  if (!earlier.empty()) facts.set("before", earlier);
+  facts.set("message", printable(entry.bytes));
   for (const auto& [name, value] : facts)
     print(fmt::format("{:<8} {}", name + ":", printable(*value.if_string(), Lines::many)));
   return kOk;
 }
 
-// The message again, under a delivery of its own: what killed it may be mended by now.
-void retry_one(broker::Broker& broker, const broker::DeadLetterEntry& entry) {
+// The message again, under a delivery of its own: what killed it may be mended by now. A new id by default, because the
+// old one has a result: who asks for it learns that it failed. Returns the id.
+std::string retry_one(broker::Broker& broker, const broker::DeadLetterEntry& entry, bool same_id) {
   auto message = wire::decode_envelope(entry.bytes);
   if (!message) {
     throw Error("dead letter " + entry.key + " cannot be sent again: " + message.error().reason + ": " +
                 message.error().detail);
   }
+  Array history = history_of(*message);
+  history.push_back(Object{{"id", message->id}, {"reason", entry.letter.reason}, {"died", iso(entry.died)}});
+  message->custom_headers.set(kHistory, std::move(history));
   message->delivery_tag = new_uuid();
+  if (!same_id && !message->protocol1) {  // whose id is in its body as well
+    const std::string id = new_uuid();
+    if (message->root_id == message->id) message->root_id = id;
+    message->id = id;
+  }
   take(broker.retry_dead_letter(entry.key, *message, management_deadline()));
+  return message->id;
 }
 
 int retry(Session& session, const Options& options) {
@@ -94,23 +126,25 @@ int retry(Session& session, const Options& options) {
   std::vector<broker::DeadLetterEntry> entries;
   for (const auto& key : options.keys) entries.push_back(find(broker, key));
   if (options.all) entries = take(broker.dead_letters(kAtOnce, management_deadline()));
-  std::size_t sent = 0;
+  Array sent;
   for (const auto& entry : entries) {
     try {
-      retry_one(broker, entry);
-      ++sent;
+      auto id = retry_one(broker, entry, options.same_id);
+      sent.push_back(Object{{"key", entry.key}, {"id", id}, {"earlier_id", entry.letter.task_id}});
+      if (!options.json) print(printable(fmt::format("{} {} is sent again as {}", entry.key, entry.letter.task, id)));
     } catch (const ConnectionError&) {
       throw;
     } catch (const Error& error) {
       print_error(error.what());
     }
   }
+  const std::size_t count = sent.size();
   if (options.json) {
-    print_json({{"retried", sent}, {"failed", entries.size() - sent}});
+    print_json({{"retried", count}, {"failed", entries.size() - count}, {"sent", std::move(sent)}});
   } else {
-    print(fmt::format("Sent {} again.", count_of(sent, "message")));
+    print(fmt::format("Sent {} again.", count_of(count, "message")));
   }
-  return sent == entries.size() ? kOk : kFailure;
+  return count == entries.size() ? kOk : kFailure;
 }
 
 int purge(Session& session, const Options& options) {
@@ -163,6 +197,7 @@ Run declare_dlq(CLI::App& parser) {
   CLI::App* const again = declare("retry", "Send dead letters to their queues again", retry);
   again->add_option("KEY", options->keys, "Keys from the list, or task ids");
   again->add_flag("--all", options->all, "All of them (at most 1,000 a call)");
+  again->add_flag("--same-id", options->same_id, "Keep their ids; otherwise each is a new task");
   CLI::App* const drop = declare("purge", "Drop dead letters", purge);
   drop->add_option("KEY", options->keys, "Keys from the list, or task ids");
   drop->add_flag("--all", options->all, "All of them");

@@ -5,7 +5,7 @@
 namespace lovage::cli {
 namespace {
 
-constexpr std::array<NotYet, 14> kCommands{{
+constexpr std::array<NotYet, 13> kCommands{{
     {"beat", "periodic tasks come with a later version"},
     {"events", "this version sends no events"},
     {"inspect", "this version has no remote control; 'lovage status' lists the live workers"},
@@ -19,7 +19,6 @@ constexpr std::array<NotYet, 14> kCommands{{
     {"multi", "it comes with a later version; start each worker by itself, or from systemd"},
     {"monitor", "it comes with a later version"},
     {"flower", "it comes with a later version"},
-    {"sweep", "it comes with a later version; a running worker sweeps"},
 }};
 
 constexpr std::array<NotYet, 14> kWorkerOptions{{

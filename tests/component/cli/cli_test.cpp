@@ -180,7 +180,8 @@ TEST_P(UnreachableBroker, IsOneLineWithTheUrlAndNoPasswordAndExitCode69) {
 INSTANTIATE_TEST_SUITE_P(Commands, UnreachableBroker,
                          testing::Values(Arguments{"call", "tasks.add"}, Arguments{"result", "x"},
                                          Arguments{"purge", "-f"}, Arguments{"status"}, Arguments{"list", "queues"},
-                                         Arguments{"dlq", "list"}));
+                                         Arguments{"dlq", "list"}, Arguments{"audit"}, Arguments{"explain", "x"},
+                                         Arguments{"sweep"}, Arguments{"handback"}));
 
 class NoDatabase : public Cli, public testing::WithParamInterface<Arguments> {};
 
@@ -195,7 +196,9 @@ TEST_P(NoDatabase, IsAnErrorAndNoneIsMade) {
 
 INSTANTIATE_TEST_SUITE_P(Commands, NoDatabase,
                          testing::Values(Arguments{"result", "x"}, Arguments{"purge", "-f"}, Arguments{"status"},
-                                         Arguments{"list", "queues"}, Arguments{"dlq", "list"}));
+                                         Arguments{"list", "queues"}, Arguments{"dlq", "list"}, Arguments{"audit"},
+                                         Arguments{"explain", "x"}, Arguments{"sweep", "--once"},
+                                         Arguments{"handback"}));
 
 TEST_F(Cli, WhatComesFromTheWireCannotSteerTheTerminal) {
   ASSERT_EQ(run({"call", "tasks.add", "--queue", "evil\x1b[2J"}).code, 0);

@@ -21,7 +21,8 @@ LOVAGE = ""
 # What stands on the command line, the last word being completed, and what is offered.
 CASES = [
     (["wo"], ["worker"]),
-    ([""], ["worker", "call", "result", "purge", "list", "status", "report", "dlq"]),
+    ([""], ["worker", "call", "result", "purge", "list", "status", "report", "dlq", "audit", "explain", "sweep",
+            "handback"]),
     (["dlq", ""], ["list", "show", "retry", "purge"]),
     (["dlq", "show", "--js"], ["--json"]),
     (["worker", "--po"], ["--pool"]),

@@ -1,0 +1,34 @@
+// One message of a survey in words: what it is, where it is and why. For `audit` and `explain`.
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "broker/survey.hpp"
+
+namespace lovage::cli {
+
+struct Seen {
+  broker::Sighting at;  // without the message's bytes
+  std::string id;       // empty when the message cannot be read
+  std::string task;
+  std::string unreadable;   // why; empty: it could be read
+  std::string why;          // scheduled: "eta", "retry", "unknown task", "suspect", "delayed"; dead: the reason
+  bool sent_again = false;  // a dead letter that somebody sent again under its own id: its FAILURE may stand beside it
+};
+Seen read(broker::Sighting sighting);
+
+// "queued", "held by Python", "inbox", "reserved", "scheduled", "dead".
+std::string_view name_of(broker::Place place) noexcept;
+
+// "queued in 'celery'", "reserved, of 'celery'"
+std::string place_text(const Seen& seen);
+
+// "2026-01-31T12:00:00Z"
+std::string iso(Timestamp at);
+
+// How long each request of a survey may take.
+inline constexpr std::chrono::seconds kSurveyPatience{60};
+
+}  // namespace lovage::cli
