@@ -106,20 +106,26 @@ class Explanation {
     }
     Answer answer;
     answer.facts = {{"ahead", ahead}};
-    answer.text = fmt::format("waits in the queue '{}' behind about {}", seen.at.queue, count_of(ahead, "message"));
+    answer.text =
+        ahead == 0 ? fmt::format("is the next in the queue '{}'", seen.at.queue)
+                   : fmt::format("waits in the queue '{}' behind about {}", seen.at.queue, count_of(ahead, "message"));
     WorkersSeen workers;
     watch_workers(broker_, {}, workers, Deadline::after(tick_));
     Array serving;
     std::string names;
+    bool known = true;
     for (const auto& [incarnation, worker] : workers) {
       if (!worker.alive || !worker.serves(seen.at.queue)) continue;
       serving.push_back(worker.node_name);
       names += (names.empty() ? "" : ", ") + worker.node_name;
+      known = known && worker.queues.has_value();
     }
     if (serving.empty()) {
       answer.text += fmt::format("; no live Lovage worker takes from it: lovage worker -Q {} would", seen.at.queue);
-    } else {
+    } else if (known) {
       answer.text += fmt::format("; served by {}", names);
+    } else {
+      answer.text += fmt::format("; {} may serve it: this store does not tell which queues a worker takes from", names);
     }
     answer.facts.set("workers", std::move(serving));
     return answer;

@@ -216,9 +216,9 @@ TEST(ServerSettings, ThatLoseDataAreSaidLoudly) {
   const std::string kept = warnings_of({"--appendonly", "yes", "--maxmemory-policy", "noeviction"});
   EXPECT_THAT(kept, Not(HasSubstr("Warning")));
   EXPECT_THAT(warnings_of({"--appendonly", "yes", "--maxmemory", "50mb", "--maxmemory-policy", "allkeys-lru"}),
-              HasSubstr("Warning: MESSAGES CAN BE LOST: maxmemory-policy is allkeys-lru, so when its memory is full"));
+              HasSubstr("Warning: MESSAGES CAN BE LOST: maxmemory-policy is allkeys-lru: when its memory is full"));
   EXPECT_THAT(warnings_of({"--appendonly", "yes", "--maxmemory-policy", "volatile-lru"}),
-              HasSubstr("Warning: RESULTS CAN BE LOST: maxmemory-policy is volatile-lru, so once it has a maxmemory"));
+              HasSubstr("Warning: RESULTS CAN BE LOST: maxmemory-policy is volatile-lru: once it has a maxmemory"));
   EXPECT_THAT(warnings_of({"--appendonly", "no", "--save", ""}), HasSubstr("keeps nothing on disk"));
   EXPECT_THAT(warnings_of({"--appendonly", "no", "--save", "", "--rename-command", "CONFIG", ""}),
               AllOf(HasSubstr("Set appendonly"), Not(HasSubstr("cannot use the broker"))));
