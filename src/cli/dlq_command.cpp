@@ -112,7 +112,7 @@ std::string retry_one(broker::Broker& broker, const broker::DeadLetterEntry& ent
   message->custom_headers.set(kHistory, std::move(history));
   message->delivery_tag = new_uuid();
   if (!same_id && !message->protocol1) {  // whose id is in its body as well
-    const std::string id = new_uuid();
+    const std::string id = new_task_id();
     if (message->root_id == message->id) message->root_id = id;
     message->id = id;
   }
