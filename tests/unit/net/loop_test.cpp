@@ -161,10 +161,12 @@ TEST(Loop, RepeatsUntilTheRegistrationEnds) {
   Loop loop;
   int count = 0;
   Registration ticks;
+  Registration end;
   ticks = loop.every(1ms, [&] {
-    if (++count == 3) ticks.reset();  // from within
+    if (++count < 3) return;
+    end = loop.after(20ms, [&] { loop.stop(); });
+    ticks.reset();  // from within
   });
-  const auto stop = loop.after(20ms, [&] { loop.stop(); });
   loop.run();
   EXPECT_EQ(count, 3);
 }
