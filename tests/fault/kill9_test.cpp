@@ -17,6 +17,7 @@
 
 #include "app/core.hpp"
 #include "fault/fleet.hpp"
+#include "fault/scene.hpp"
 #include "support/redis_server.hpp"
 #include "support/temp_dir.hpp"
 
@@ -26,8 +27,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr int kWorkers = 3;
-constexpr const char* kLinkQueue = "fault_links";
-
 // How long the killing goes on: LOVAGE_TEST_KILL_SECONDS, a minute by default.
 std::chrono::seconds killing_time() {
   const char* given = std::getenv("LOVAGE_TEST_KILL_SECONDS");
@@ -97,6 +96,9 @@ void survive_kills(const std::string& broker_url, const std::string& backend_url
   const auto dead = app.core().broker().dead_letters(10, Deadline::after(5s));
   ASSERT_TRUE(dead) << dead.error().message;
   EXPECT_TRUE(dead->empty()) << dead->front().letter.reason << ": " << dead->front().letter.detail;
+  std::vector<std::string> ids;
+  for (const auto& result : load.results) ids.push_back(result.id());
+  EXPECT_EQ(audit(broker_url, backend_url, ids), "");
   std::printf("%zu tasks, %zu kills: all done, every callback once\n", load.results.size(), kills);
 }
 

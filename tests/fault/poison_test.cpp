@@ -50,11 +50,14 @@ TEST_P(Poison, IsQuarantinedAfterThreeStrikes) {
 
   EXPECT_THAT(scene.lovage({"dlq", "list"}).out, AllOf(HasSubstr(bad.id()), HasSubstr("poison")));
   std::ofstream(scene.path("mended")) << "yes";
-  const auto retried = scene.lovage({"dlq", "retry", bad.id()});
-  EXPECT_EQ(retried.code, 0) << retried.err;
+  const auto retried = scene.lovage({"dlq", "retry", bad.id(), "--json"});
+  ASSERT_EQ(retried.code, 0) << retried.err;
+  const Value sent = from_json(retried.out);
+  const std::string again = *sent.find("sent")->if_array()->at(0).find("id")->if_string();
   EXPECT_TRUE(scene.wait_lines("crashes", 4));
   EXPECT_TRUE(scene.wait_queue([](const auto& queue) { return queue.ready + queue.reserved + queue.scheduled == 0; }));
-  EXPECT_EQ(bad.state(), "SUCCESS");
+  EXPECT_EQ(scene.app().result(again).state(), "SUCCESS");
+  EXPECT_EQ(bad.state(), "FAILURE") << "a result does not change its mind";
   EXPECT_TRUE(scene.dead_letters().empty());
 }
 

@@ -1,6 +1,7 @@
 #include "fault/scene.hpp"
 
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <signal.h>  // NOLINT(modernize-deprecated-headers): kill(2) is POSIX's
 #include <sys/inotify.h>
@@ -45,6 +46,14 @@ Scene::Scene(Engine engine, test::RedisServer::Options redis) {
   config.broker_url = broker_url_;
   config.result_backend = backend_url_;
   app_ = std::make_unique<App>("fault", config);
+}
+
+Scene::~Scene() {
+  try {
+    EXPECT_EQ(audit(take_sent()), "");
+  } catch (const std::exception& error) {
+    ADD_FAILURE() << "no audit: " << error.what();
+  }
 }
 
 Worker Scene::worker(const std::string& name, const WorkerOptions& options) const {
@@ -102,7 +111,18 @@ AsyncResult<> Scene::send(const std::string& id, std::chrono::milliseconds takes
   auto callback = app_->remote<void(std::string, std::string)>("fault.note").si(id, path("links"));
   callback.set({.queue = kLinkQueue});
   const auto sent = started.apply_async({id, path("started"), takes.count()}, {.link = callback});
+  const std::lock_guard lock(mutex_);
+  sent_.push_back(sent.id());
   return app_->result(sent.id());
+}
+
+std::vector<std::string> Scene::take_sent() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(sent_, {});
+}
+
+std::string Scene::audit(const std::vector<std::string>& ids) const {
+  return fault::audit(broker_url_, backend_url_, ids);
 }
 
 std::vector<std::string> Scene::run_callbacks() {
@@ -138,6 +158,18 @@ std::vector<broker::DeadLetterEntry> Scene::dead_letters() {
 test::Ended Scene::lovage(std::vector<std::string> arguments) const {
   arguments.insert(arguments.begin(), {"-b", broker_url_, "--result-backend", backend_url_});
   return test::run_program(LOVAGE_PROGRAM, arguments);
+}
+
+std::string audit(const std::string& broker_url, const std::string& backend_url, const std::vector<std::string>& ids) {
+  const test::TempDir folder;
+  const std::string file = (folder.path() / "ids").string();
+  {
+    std::ofstream out(file);
+    for (const auto& id : ids) out << id << '\n';
+  }
+  const test::Ended ended = test::run_program(
+      LOVAGE_PROGRAM, {"-b", broker_url, "--result-backend", backend_url, "audit", "--ids-from", file});
+  return ended.code == 0 ? "" : ended.out + ended.err;
 }
 
 void signal_tree(int pid, int signal) {

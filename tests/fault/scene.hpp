@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -30,6 +31,10 @@ inline constexpr const char* kLinkQueue = "fault_links";
 class Scene {
  public:
   explicit Scene(Engine engine, test::RedisServer::Options redis = {});
+  // Every test ends with an audit: each task that it sent is in one place or done. The workers are gone by then.
+  ~Scene();
+  Scene(const Scene&) = delete;
+  Scene& operator=(const Scene&) = delete;
 
   [[nodiscard]] App& app() noexcept { return *app_; }
   [[nodiscard]] test::RedisServer& redis() { return redis_.value(); }
@@ -56,6 +61,8 @@ class Scene {
   // Sends fault.started: the run appends its id to the file "started", then takes so long. Its callback
   // appends its number to "links", by way of kLinkQueue.
   AsyncResult<> send(const std::string& id, std::chrono::milliseconds takes);
+  // The ids of all tasks sent so far, which the audit at the end will not ask for.
+  std::vector<std::string> take_sent();
   // Runs the callbacks; returns the lines that they wrote, sorted.
   std::vector<std::string> run_callbacks();
 
@@ -65,6 +72,8 @@ class Scene {
   bool wait_queue(const std::function<bool(const broker::QueueInfo&)>& condition);
   std::vector<broker::DeadLetterEntry> dead_letters();
 
+  // What `lovage audit` finds wrong with the store and these ids; empty: every one is accounted for.
+  [[nodiscard]] std::string audit(const std::vector<std::string>& ids) const;
   // `lovage -b <store> ...` to its end.
   [[nodiscard]] test::Ended lovage(std::vector<std::string> arguments) const;
 
@@ -77,7 +86,12 @@ class Scene {
   std::string broker_url_;
   std::string backend_url_;
   std::unique_ptr<App> app_;
+  std::mutex mutex_;
+  std::vector<std::string> sent_;  // guarded by mutex_: ids of tasks whose sends returned
 };
+
+// The same of a store without a scene.
+std::string audit(const std::string& broker_url, const std::string& backend_url, const std::vector<std::string>& ids);
 
 // A signal to a process and all its descendants.
 void signal_tree(int pid, int signal);

@@ -73,6 +73,8 @@ TEST(KilledServer, ComesBackEmpty) {
   scene.redis().start();
   for (const std::string name : {"one", "two"})
     EXPECT_TRUE(scene.wait_log(name, "this worker was declared lost")) << name;
+  // Messages and results went with the server: the audit names what was lost.
+  for (const auto& id : scene.take_sent()) EXPECT_THAT(scene.audit({id}), HasSubstr("unexplained  " + id));
   std::vector<AsyncResult<>> results;
   for (int i = 0; i < 10; ++i) results.push_back(scene.send("after" + std::to_string(i), 10ms));
   for (const auto& result : results) EXPECT_EQ(result.wait(30s), "SUCCESS");

@@ -23,6 +23,7 @@ def far_eta():
         print(f"{tasks} tasks with an eta a day away: worker's memory {before} -> {after} KiB (anonymous)", flush=True)
         check(after - before < GROWTH_KIB, f"it grew by {after - before} KiB")
         check(scene.lines("ran") == [], "none has run")
+        scene.account()
 
 
 if __name__ == "__main__":

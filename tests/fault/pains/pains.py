@@ -184,6 +184,7 @@ class Scene(contextlib.ExitStack):
     def __init__(self, engine="redis", *redis_options):
         super().__init__()
         self.engine = engine
+        self.ids = []  # of the tasks that were sent: the audit explains each
         self.folder = self.enter_context(tempfile.TemporaryDirectory(prefix="lovage-pains-"))
         if engine == "redis":
             self.server = RedisServer(self.folder, *redis_options)
@@ -232,8 +233,10 @@ class Scene(contextlib.ExitStack):
         return out.splitlines()
 
     def send(self, task, count, file, milliseconds=0, *, priority=0, countdown=0, time_limit=0, soft_time_limit=0):
-        return self.client("send", f"pains.{task}", count, self.path(file), milliseconds, priority, countdown,
-                           time_limit, soft_time_limit)
+        ids = self.client("send", f"pains.{task}", count, self.path(file), milliseconds, priority, countdown,
+                          time_limit, soft_time_limit)
+        self.ids += ids
+        return ids
 
     def lines(self, file):
         with contextlib.suppress(FileNotFoundError), open(self.path(file), encoding="utf-8") as opened:
@@ -246,7 +249,7 @@ class Scene(contextlib.ExitStack):
     def lovage(self, *words):
         done = subprocess.run([arguments().lovage, *words], env=self.environment(), stdout=subprocess.PIPE, text=True,
                               timeout=WAIT, check=False)
-        check(done.returncode == 0, f"lovage {words} ended with {done.returncode}")
+        check(done.returncode == 0, f"lovage {words} ended with {done.returncode}: {done.stdout}")
         return done.stdout
 
     def queue(self):
@@ -275,11 +278,18 @@ class Scene(contextlib.ExitStack):
             out += [json.loads(each)["status"] if each else None for each in found]
         return out
 
+    def account(self):
+        """The end of every test: each task that was sent is in one place, or done."""
+        with open(self.path("sent ids"), "w", encoding="utf-8") as file:
+            file.writelines(f"{each}\n" for each in self.ids)
+        self.lovage("audit", "--ids-from", self.path("sent ids"))
+
     def audit(self, seconds=WAIT):
-        """The end of every test: each message has been accounted for. Nothing waits, nothing is held, none died."""
+        """The same where all is to be done by now: nothing waits, nothing is held, none died."""
         self.wait_empty(seconds)
         dead = json.loads(self.lovage("dlq", "list", "--json"))
         check(dead == [], f"dead letters: {dead}")
+        self.account()
 
 
 def run(*scenarios):

@@ -25,6 +25,7 @@ def memory_is_bounded():
     with Scene() as scene:
         before = used_memory(scene)
         ids = scene.client("payloads", count, size)
+        scene.ids += ids
         grown = used_memory(scene) - before
         print(f"{count} messages of {size / 1e6:.0f} MB waiting: redis-server has grown by {grown / 1e6:.1f} MB",
               flush=True)

@@ -42,7 +42,9 @@ def ends_in_time(engine):
             check((WARM if alone else 0) <= ended < GRACE, f"it took {ended:.1f} s")
             check(worker.process.returncode == 0, f"exit code {worker.process.returncode}")
             check((left["ready"], left["reserved"]) == (TASKS, 0), f"not everything is back: {left}")
+            scene.account()
             scene.lovage("purge", "-f", "-Q", "celery")
+            scene.ids.clear()
         scene.audit()
 
 

@@ -11,7 +11,7 @@ GROWTH_KIB = 1024
 def memory_is_flat():
     seconds = 600 if LONG else 12
     with Scene() as scene:
-        worker = scene.worker("worker", "-c", "2", settings=["result_expires=5"], quiet=True)
+        worker = scene.worker("worker", "-c", "2", quiet=True)
         redis = scene.server.client()
         begin, samples, tasks = time.monotonic(), [], 0
         while time.monotonic() < begin + seconds:
