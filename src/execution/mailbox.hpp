@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <memory>
 #include <utility>
-#include <vector>
 
 namespace lovage::execution {
 
@@ -17,10 +16,14 @@ class Mailbox {
   Mailbox() = default;
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;
-  ~Mailbox() { (void)take(); }
+  ~Mailbox() {
+    take_each([](T&&) {});
+  }
 
-  void put(T&& item) {
-    auto node = std::make_unique<Node>(std::move(item));
+  // Puts an item, made from `args`.
+  template <class... Args>
+  void emplace(Args&&... args) {
+    auto node = std::make_unique<Node>(std::forward<Args>(args)...);
     Node* head = head_.load(std::memory_order_relaxed);
     do {
       node->next = head;
@@ -28,24 +31,25 @@ class Mailbox {
     (void)node.release();  // the box owns it now
   }
 
-  // In the order in which they were put (each thread's own order, at least).
-  [[nodiscard]] std::vector<T> take() {
-    Node* reversed = nullptr;
-    std::size_t count = 0;
-    for (Node* node = head_.exchange(nullptr); node != nullptr; ++count)
-      reversed = std::exchange(node, std::exchange(node->next, reversed));
-    std::vector<T> items;
-    items.reserve(count);
-    while (reversed != nullptr) {
-      const std::unique_ptr<Node> node(std::exchange(reversed, reversed->next));
-      items.push_back(std::move(node->item));
-    }
-    return items;
+  // Hands all items to `use`, in the order in which they were put (each thread's own order, at least).
+  template <class Use>
+  void take_each(Use&& use) {
+    struct Chain {
+      Node* first = nullptr;
+      ~Chain() {
+        while (first != nullptr) drop_first();
+      }
+      void drop_first() { delete std::exchange(first, first->next); }
+    } chain;
+    for (Node* node = head_.exchange(nullptr); node != nullptr;)
+      chain.first = std::exchange(node, std::exchange(node->next, chain.first));
+    for (; chain.first != nullptr; chain.drop_first()) use(std::move(chain.first->item));
   }
 
  private:
   struct Node {
-    explicit Node(T&& value) : item(std::move(value)) {}
+    template <class... Args>
+    explicit Node(Args&&... args) : item(std::forward<Args>(args)...) {}
     T item;
     Node* next = nullptr;
   };

@@ -109,7 +109,7 @@ void ThreadPool::Shared::run(std::size_t thread, const TraceSettings& settings) 
   struct Sink final : StateSink {
     explicit Sink(Shared& owner) : shared(owner) {}
     void on_state(JobId job, std::string state, std::string meta_json) override {
-      shared.events.put(StateChanged{job, std::move(state), std::move(meta_json)});
+      shared.events.emplace(StateChanged{job, std::move(state), std::move(meta_json)});
       shared.wake_loop();
     }
     Shared& shared;
@@ -124,9 +124,9 @@ void ThreadPool::Shared::run(std::size_t thread, const TraceSettings& settings) 
       }
       const auto request = ring.pop();
       if (!request) break;
-      events.put(Started{thread, request->job, request->soft_time_limit, request->time_limit});
+      events.emplace(Started{thread, request->job, request->soft_time_limit, request->time_limit});
       if (request->tell_start || request->soft_time_limit || request->time_limit || !watched.load()) wake_loop();
-      events.put(Finished{thread, trace(settings, registry, *request, sink)});
+      events.emplace(Finished{thread, trace(settings, registry, *request, sink)});
       if (++gathered < kGathered && watched.load() && !ring.empty()) continue;
       gathered = 0;
       wake_loop();
@@ -185,10 +185,9 @@ void ThreadPool::publish() {
 
 void ThreadPool::receive() {
   shared_->woken = false;
-  auto events = shared_->events.take();
   std::vector<Outcome> outcomes;
-  outcomes.reserve(events.size());
-  for (auto& event : events) {
+  outcomes.reserve(2 * kGathered);
+  shared_->events.take_each([&](Shared::Event&& event) {
     if (auto* const started = std::get_if<Started>(&event)) {
       handle(*started);
     } else if (auto* const state = std::get_if<StateChanged>(&event)) {
@@ -197,7 +196,7 @@ void ThreadPool::receive() {
     } else {
       handle(std::get<Finished>(std::move(event)), outcomes);
     }
-  }
+  });
   if (!backlog_.empty()) publish();
   report(std::move(outcomes));
 }

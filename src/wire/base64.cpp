@@ -23,7 +23,7 @@ constexpr std::array<std::uint8_t, 256> kValues = make_values();
 constexpr std::uint32_t byte_at(std::string_view bytes, std::size_t i) {
   return static_cast<unsigned char>(bytes[i]);
 }
-constexpr std::uint32_t value_at(std::string_view text, std::size_t i) {
+constexpr std::uint32_t value_at(const char* text, std::size_t i) {
   return kValues[static_cast<unsigned char>(text[i])];
 }
 
@@ -56,26 +56,26 @@ std::optional<std::string> decode_base64(std::string_view text) {
   while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
   std::string out(text.size() / 4 * 3 - padding, '\0');
   char* to = out.data();
-  const std::size_t whole = padding == 0 ? text.size() : text.size() - 4;
+  const char* from = text.data();
+  const char* const end_of_whole = from + (padding == 0 ? text.size() : text.size() - 4);
   std::uint32_t seen = 0;  // any value with bits over 63 shows a foreign character
-  for (std::size_t i = 0; i < whole; i += 4) {
-    const std::uint32_t a = value_at(text, i), b = value_at(text, i + 1);
-    const std::uint32_t c = value_at(text, i + 2), d = value_at(text, i + 3);
+  for (; from != end_of_whole; from += 4, to += 3) {
+    const std::uint32_t a = value_at(from, 0), b = value_at(from, 1), c = value_at(from, 2), d = value_at(from, 3);
     seen |= a | b | c | d;
     const std::uint32_t group = a << 18U | b << 12U | c << 6U | d;
-    *to++ = static_cast<char>(group >> 16U);
-    *to++ = static_cast<char>(group >> 8U);
-    *to++ = static_cast<char>(group);
+    to[0] = static_cast<char>(group >> 16U);
+    to[1] = static_cast<char>(group >> 8U);
+    to[2] = static_cast<char>(group);
   }
   if (padding != 0) {
-    const std::uint32_t a = value_at(text, whole), b = value_at(text, whole + 1);
-    const std::uint32_t c = padding == 1 ? value_at(text, whole + 2) : 0;
+    const std::uint32_t a = value_at(from, 0), b = value_at(from, 1);
+    const std::uint32_t c = padding == 1 ? value_at(from, 2) : 0;
     seen |= a | b | c;
     const std::uint32_t group = a << 18U | b << 12U | c << 6U;
     const std::uint32_t stray = padding == 1 ? group & 0xffU : group & 0xffffU;
     if (stray != 0) return std::nullopt;
-    *to++ = static_cast<char>(group >> 16U);
-    if (padding == 1) *to++ = static_cast<char>(group >> 8U);
+    to[0] = static_cast<char>(group >> 16U);
+    if (padding == 1) to[1] = static_cast<char>(group >> 8U);
   }
   if (seen > 63) return std::nullopt;
   return out;

@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "wire/base64.hpp"
+#include "wire/envelope.hpp"
 #include "wire/headers.hpp"
 #include "wire/json_reader.hpp"
+#include "wire/plain_json.hpp"
 #include "wire/protocol1.hpp"
 #include "wire/utf8.hpp"
 #include "wire/value_builder.hpp"
@@ -17,7 +19,8 @@ using lovage_rapidjson::SizeType;
 
 // What a pass over the text found.
 struct Parts {
-  TaskMessage message;
+  explicit Parts(TaskMessage& to) : message(to) {}
+  TaskMessage& message;
   std::string_view body;  // still encoded
   std::optional<std::string_view> body_encoding;
   std::bitset<64> seen;    // Fields that had a usable value
@@ -45,32 +48,25 @@ class EnvelopeHandler : public lovage_rapidjson::BaseReaderHandler<lovage_rapidj
       nested_.key(name);
       return true;
     }
-    switch (place_) {
-      case Place::envelope:
-        field_ = envelope_fields_.find(name);
-        break;
-      case Place::headers:
-        field_ = header_fields_.find(name);
-        break;
-      case Place::properties:
-        field_ = property_fields_.find(name);
-        break;
-      case Place::delivery_info:
-        field_ = delivery_fields_.find(name);
-        break;
-      default:
-        break;
-    }
+    if (finder_ != nullptr) field_ = finder_->find(name);
     if (field_ == Field::other) name_ = name;
     return true;
+  }
+
+  // Most names are known before they are read, as the fast reader makes use of.
+  [[nodiscard]] std::string_view expected_key() const {
+    return depth_ > 0 || finder_ == nullptr ? std::string_view() : finder_->expected().name;
+  }
+  void expected_key_came() {
+    field_ = finder_->expected().field;
+    finder_->pass_expected();
   }
 
   bool StartObject() {
     if (depth_ > 0) return open(true);
     switch (place_) {
       case Place::outside:
-        place_ = Place::envelope;
-        return true;
+        return go(Place::envelope);
       case Place::envelope:
         if (field_ == Field::headers) return go(Place::headers);
         if (field_ == Field::properties) return go(Place::properties);
@@ -113,7 +109,25 @@ class EnvelopeHandler : public lovage_rapidjson::BaseReaderHandler<lovage_rapidj
 
   bool go(Place place) {
     place_ = place;
+    finder_ = finder_of(place);
     return true;
+  }
+
+  FieldFinder* finder_of(Place place) {
+    switch (place) {
+      case Place::envelope:
+        return &envelope_fields_;
+      case Place::headers:
+        return &header_fields_;
+      case Place::properties:
+        return &property_fields_;
+      case Place::delivery_info:
+        return &delivery_fields_;
+      case Place::outside:
+      case Place::timelimit:
+        break;
+    }
+    return nullptr;
   }
 
   void bad_header(std::string_view name) {
@@ -237,10 +251,11 @@ class EnvelopeHandler : public lovage_rapidjson::BaseReaderHandler<lovage_rapidj
   int limits_seen_ = 0;
   int depth_ = 0;
   ValueBuilder nested_;
-  FieldFinder<kEnvelopeFields.size()> envelope_fields_{kEnvelopeFields};
-  FieldFinder<kHeaderFields.size()> header_fields_{kHeaderFields};
-  FieldFinder<kPropertyFields.size()> property_fields_{kPropertyFields};
-  FieldFinder<kDeliveryInfoFields.size()> delivery_fields_{kDeliveryInfoFields};
+  FieldFinder envelope_fields_{kEnvelopeFields};
+  FieldFinder header_fields_{kHeaderFields};
+  FieldFinder property_fields_{kPropertyFields};
+  FieldFinder delivery_fields_{kDeliveryInfoFields};
+  FieldFinder* finder_ = nullptr;  // the one for this place
 };
 
 tl::unexpected<BadMessage> bad(const TaskMessage& message, std::string reason, std::string detail) {
@@ -271,37 +286,61 @@ tl::expected<void, BadMessage> take_body(Parts& parts) {
   return {};
 }
 
-// One pass over the text; then the message is judged, with its id and task known as far as possible.
-tl::expected<TaskMessage, BadMessage> judge(Parts& parts, const JsonStatus& status, std::string_view bytes,
-                                            const DecodeLimits& limits) {
+// The message as it was read, with its id and task known as far as possible.
+tl::expected<void, BadMessage> judge(Parts& parts, const DecodeLimits& limits) {
   TaskMessage& m = parts.message;
-  if (parts.too_deep) return bad(m, "too-large", "nested too deeply");
-  if (!status.ok) {
-    return bad(m, "bad-envelope", std::string(status.what) + " (byte " + std::to_string(status.offset) + ")");
-  }
-  if (!is_utf8(bytes)) return bad(m, "bad-envelope", "not UTF-8");
   if (const auto missing = missing_part(parts); !missing.empty()) return bad(m, "bad-envelope", std::string(missing));
   if (!parts.has(Field::content_type)) return bad(m, "no-content-type", "no content-type");
-  if (auto ok = take_body(parts); !ok) return tl::unexpected(std::move(ok.error()));
-  if (auto ok = adopt_protocol1(m, limits); !ok) return tl::unexpected(std::move(ok.error()));
+  if (auto ok = take_body(parts); !ok) return ok;
+  if (auto ok = adopt_protocol1(m, limits); !ok) return ok;
   if (!parts.bad_header.empty()) return bad(m, "bad-header", "unusable header '" + parts.bad_header + "'");
   if (m.task.empty()) return bad(m, "no-task", "no task name");
   if (m.id.empty()) return bad(m, "no-id", "no task id");
-  return std::move(m);
+  return {};
+}
+
+// Empty when the text is not plain: read it from the start by decode_any() then.
+std::optional<tl::expected<void, BadMessage>> decode_plain(TaskMessage& message, std::string_view bytes,
+                                                           const DecodeLimits& limits) {
+  Parts parts(message);
+  EnvelopeHandler handler(parts, limits.max_depth);
+  if (!read_plain_json(bytes, handler)) return std::nullopt;
+  return judge(parts, limits);
+}
+
+tl::expected<void, BadMessage> decode_any(TaskMessage& message, std::string_view bytes, const DecodeLimits& limits) {
+  thread_local ScratchText scratch;  // reused: one allocation less for each message
+  std::optional<Parts> parts;
+  const JsonStatus status = read_json(bytes, scratch, [&] {
+    message = {};
+    return EnvelopeHandler(parts.emplace(message), limits.max_depth);
+  });
+  const auto judged = [&]() -> tl::expected<void, BadMessage> {
+    if (parts->too_deep) return bad(message, "too-large", "nested too deeply");
+    if (!status.ok) {
+      return bad(message, "bad-envelope", std::string(status.what) + " (byte " + std::to_string(status.offset) + ")");
+    }
+    if (!is_utf8(bytes)) return bad(message, "bad-envelope", "not UTF-8");
+    return judge(*parts, limits);
+  }();
+  scratch.shrink();
+  return judged;
 }
 
 }  // namespace
 
-tl::expected<TaskMessage, BadMessage> decode_envelope(std::string_view bytes, const DecodeLimits& limits) {
+tl::expected<void, BadMessage> decode_envelope(TaskMessage& message, std::string_view bytes,
+                                               const DecodeLimits& limits) {
   if (bytes.size() > limits.max_bytes) {
     return tl::unexpected(BadMessage{"too-large", std::to_string(bytes.size()) + " bytes", {}, {}});
   }
-  thread_local ScratchText scratch;  // reused: one allocation less for each message
-  std::optional<Parts> parts;
-  const JsonStatus status =
-      read_json(bytes, scratch, [&] { return EnvelopeHandler(parts.emplace(), limits.max_depth); });
-  auto message = judge(*parts, status, bytes, limits);
-  scratch.shrink();
+  if (auto judged = decode_plain(message, bytes, limits)) return std::move(*judged);
+  return decode_any(message, bytes, limits);
+}
+
+tl::expected<TaskMessage, BadMessage> decode_envelope(std::string_view bytes, const DecodeLimits& limits) {
+  tl::expected<TaskMessage, BadMessage> message;
+  if (auto ok = decode_envelope(*message, bytes, limits); !ok) return tl::unexpected(std::move(ok.error()));
   return message;
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <span>
 #include <string_view>
 
 namespace lovage::wire {
@@ -102,21 +103,25 @@ inline constexpr std::array kDeliveryInfoFields{
 
 // Looks a name up, starting behind the last hit: senders write their fields in one order, so the first
 // comparison nearly always fits.
-template <std::size_t N>
 class FieldFinder {
  public:
-  explicit constexpr FieldFinder(const std::array<FieldName, N>& fields) : fields_(fields) {}
+  explicit constexpr FieldFinder(std::span<const FieldName> fields) : fields_(fields) {}
+
+  // The field that comes next in the usual order.
+  [[nodiscard]] const FieldName& expected() const { return fields_[next_]; }
+  void pass_expected() { next_ = next_ + 1 == fields_.size() ? 0 : next_ + 1; }
+
   Field find(std::string_view name) {
-    for (std::size_t tried = 0; tried < N; ++tried) {
-      const FieldName& candidate = fields_[next_];
-      next_ = next_ + 1 == N ? 0 : next_ + 1;
+    for (std::size_t tried = 0; tried < fields_.size(); ++tried) {
+      const FieldName& candidate = expected();
+      pass_expected();
       if (candidate.name == name) return candidate.field;
     }
     return Field::other;
   }
 
  private:
-  const std::array<FieldName, N>& fields_;
+  std::span<const FieldName> fields_;
   std::size_t next_ = 0;
 };
 

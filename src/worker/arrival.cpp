@@ -7,6 +7,7 @@
 
 #include "base/printable.hpp"
 #include "execution/frame.hpp"
+#include "wire/envelope.hpp"
 #include "worker/exceptions.hpp"
 #include "worker/successors.hpp"
 
@@ -66,16 +67,18 @@ Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRu
                const std::function<bool(const std::string&)>& is_revoked) {
   const wire::DecodeLimits limits{.max_bytes = facts.config().task_message_max_bytes};
   // In its envelope the body is base64, a third larger, and there are headers beside it.
-  auto message = wire::decode_envelope(delivery.bytes, {.max_bytes = execution::max_frame_for(limits.max_bytes)});
-  if (!message) return refuse(delivery.token, rules, message.error(), now);
-  if (auto bad = refused_content(*message, facts)) return refuse(delivery.token, rules, *bad, now);
+  const wire::DecodeLimits envelope_limits{.max_bytes = execution::max_frame_for(limits.max_bytes)};
+  execution::SharedMessage message;
+  if (auto ok = wire::decode_envelope(message.edit(), delivery.bytes, envelope_limits); !ok)
+    return refuse(delivery.token, rules, ok.error(), now);
+  if (auto bad = refused_content(message, facts)) return refuse(delivery.token, rules, *bad, now);
 
   Job job;
   job.token = delivery.token;
   job.queue = std::move(delivery.queue);
   job.marks = {.suspect = delivery.suspect, .strikes = delivery.strikes, .waited_unknown = delivery.waited_unknown};
   job.bytes = delivery.bytes.size();
-  job.message = execution::SharedMessage(std::move(*message));
+  job.message = std::move(message);
   if (!wire::has_no_embed(job.message, limits)) {
     auto body = wire::decode_body(job.message, facts.accept_content, limits);
     if (!body) {

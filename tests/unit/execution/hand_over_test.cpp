@@ -90,23 +90,25 @@ TEST(WorkRing, EachItemIsTakenOnceUnderFire) {
 
 TEST(Mailbox, KeepsEachWritersOrder) {
   Mailbox<std::pair<int, int>> box;
-  box.put({0, 0});
-  box.put({0, 1});
-  EXPECT_EQ(box.take(), (std::vector<std::pair<int, int>>{{0, 0}, {0, 1}}));
-  EXPECT_TRUE(box.take().empty());
+  box.emplace(0, 0);
+  box.emplace(0, 1);
+  std::vector<std::pair<int, int>> first;
+  box.take_each([&](std::pair<int, int>&& item) { first.push_back(item); });
+  EXPECT_EQ(first, (std::vector<std::pair<int, int>>{{0, 0}, {0, 1}}));
+  box.take_each([](std::pair<int, int>&&) { FAIL() << "the box is empty"; });
 
   constexpr int kItems = 50'000;
   std::vector<std::thread> writers;
   for (int writer = 0; writer < 3; ++writer)
     writers.emplace_back([&box, writer] {
-      for (int i = 0; i < kItems; ++i) box.put({writer, i});
+      for (int i = 0; i < kItems; ++i) box.emplace(writer, i);
     });
   std::array<int, 3> next{};
   for (int taken = 0; taken < 3 * kItems;) {
-    for (const auto& [writer, item] : box.take()) {
-      ASSERT_EQ(item, next[static_cast<std::size_t>(writer)]++);
+    box.take_each([&](std::pair<int, int>&& item) {
+      ASSERT_EQ(item.second, next[static_cast<std::size_t>(item.first)]++);
       ++taken;
-    }
+    });
   }
   for (std::thread& writer : writers) writer.join();
 }
