@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ struct ConsumerOptions {
   std::vector<wire::QueueDeclaration> queues;
   std::string node_name;                    // "celery@host"
   std::chrono::milliseconds lease{15'000};  // renewed every third of it
+  IncarnationId predecessor{};              // of the same worker, lost before; empty: none
 };
 
 // Called on the loop thread, never from inside a call to the consumer.
@@ -80,6 +82,9 @@ class Consumer {
 
   virtual void add_queue(wire::QueueDeclaration queue) = 0;
   virtual void cancel_queue(const std::string& queue) = 0;
+
+  // The time by the store's own clock, which etas are due by. Nothing: it is this machine's, or not known yet.
+  [[nodiscard]] virtual std::optional<Timestamp> now() const { return std::nullopt; }
 };
 
 // The lease of one incarnation, and its turn at sweeping the dead. Used by the lease thread alone, on

@@ -6,8 +6,11 @@
 #include <cstring>
 #include <filesystem>
 #include <string>
+#include <system_error>
 #include <variant>
 #include <vector>
+
+#include <fmt/format.h>
 
 #include <lovage/error.hpp>
 #include <lovage/main.hpp>
@@ -101,6 +104,14 @@ int run(App* own, int argc, char** argv) {
   } catch (const CannotCreate& error) {
     print_error(error.what());
     return kCannotCreate;
+  } catch (const std::system_error& error) {
+    // A thread that cannot be started says no more than why.
+    const bool limited = error.code() == std::errc::resource_unavailable_try_again;
+    print_error(limited ? fmt::format("{}: no more processes or threads may be started (ulimit -u, or the "
+                                      "container's limit)",
+                                      error.what())
+                        : error.what());
+    return kFailure;
   } catch (const std::exception& error) {
     print_error(error.what());
     return kFailure;

@@ -104,10 +104,13 @@ Failure failure_of(const RedisReply& error) {
 }
 
 bool wants_another_server(const RedisReply& reply) {
+  return reply.is_error() && wants_another_server(failure_of(reply));
+}
+
+bool wants_another_server(const Failure& failure) {
   static constexpr std::array<std::string_view, 3> kElsewhere{"LOADING", "READONLY", "MASTERDOWN"};
-  if (!reply.is_error()) return false;
   // CLIENT UNBLOCK ... ERROR, which a caller asked for, begins with the same word.
-  return has_code(reply.text, kElsewhere) || reply.text.starts_with("UNBLOCKED force unblock");
+  return has_code(failure.message, kElsewhere) || failure.message.starts_with("UNBLOCKED force unblock");
 }
 
 void append_command_head(std::string& out, std::size_t words) {

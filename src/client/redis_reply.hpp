@@ -36,6 +36,7 @@ Failure failure_of(const RedisReply& error);
 // An error that says that this server is not (or not yet, or no more) the one to talk to: LOADING,
 // READONLY, MASTERDOWN, and UNBLOCKED by a fail-over. The connection is to be made anew.
 bool wants_another_server(const RedisReply& reply);
+bool wants_another_server(const Failure& failure);
 
 // Appends one command in RESP to `out`.
 void append_command(std::string& out, std::span<const std::string_view> arguments);

@@ -93,7 +93,8 @@ JobId Dispatcher::job_id(Token token) const noexcept {
 
 void Dispatcher::on_deliveries(std::vector<broker::Delivery> deliveries) {
   pass(KillPoint::after_reserve);
-  const Timestamp now = clock_.now();
+  const auto by_store = consumer_ != nullptr ? consumer_->now() : std::nullopt;
+  const Timestamp now = by_store.value_or(clock_.now());
   for (auto& delivery : deliveries) {
     Arrival arrival = assess(std::move(delivery), facts_, rules_, now, is_revoked_);
     if (auto* const settled = std::get_if<Decided>(&arrival)) {

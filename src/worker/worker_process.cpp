@@ -164,8 +164,10 @@ void WorkerProcess::begin_if_ready() {
 }
 
 void WorkerProcess::start_incarnation() {
-  auto pair = app_.broker().make_consumer(
-      loop_, {.queues = queues_, .node_name = facts_.node_name, .lease = app_.config().worker_lease});
+  auto pair = app_.broker().make_consumer(loop_, {.queues = queues_,
+                                                  .node_name = facts_.node_name,
+                                                  .lease = app_.config().worker_lease,
+                                                  .predecessor = std::exchange(lost_, {})});
   incarnation_ = std::make_unique<Incarnation>();
   incarnation_->number = ++incarnations_;
   incarnation_->consumer = std::move(pair.consumer);
@@ -221,6 +223,7 @@ void WorkerProcess::on_incarnation_lost() {
 
 void WorkerProcess::replace_incarnation(std::uint64_t lost) {
   if (!incarnation_ || incarnation_->number != lost) return;
+  lost_ = incarnation_->consumer->incarnation();
   dispatcher_.detach();
   incarnation_.reset();
   if (!draining_) return start_incarnation();

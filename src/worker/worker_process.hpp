@@ -76,6 +76,7 @@ class WorkerProcess final : private DispatcherOwner {
   std::unique_ptr<Startup> startup_;
   std::unique_ptr<Incarnation> incarnation_;
   std::uint64_t incarnations_ = 0;
+  IncarnationId lost_;  // the one before the next, when it was lost
   bool one_engine_ = true;
   bool started_up_ = false;
   bool pool_ready_ = false;

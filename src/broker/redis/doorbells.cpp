@@ -74,12 +74,8 @@ void Doorbells::answered(Bell& bell, const Result<client::RedisReply>& reply) {
   bell.armed = false;
   if (!reply) return;  // on_connected rings
   if (!reply->is_error()) return reply->is_nil() ? events_.on_quiet() : events_.on_ring(bell.list);
-  const Failure failure = client::failure_of(*reply);
-  if (failure.code == Errc::server_busy) {
-    bell.connection->reset(failure);  // READONLY and the like: find the master again
-  } else {
-    events_.on_refused(bell.list, failure.message);
-  }
+  // READONLY and the like: the connection is made anew, and finds the master again.
+  if (!client::wants_another_server(*reply)) events_.on_refused(bell.list, reply->text);
 }
 
 void Doorbells::unblock(client::RedisAsync& commands) {

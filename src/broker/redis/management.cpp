@@ -7,6 +7,7 @@
 
 #include "broker/redis/redis_broker.hpp"
 #include "broker/redis/script.hpp"
+#include "broker/redis/transaction.hpp"
 #include "wire/names.hpp"
 
 namespace lovage::broker::redis {
@@ -56,22 +57,15 @@ Result<std::uint64_t> RedisBroker::purge(const std::string& queue, Deadline dead
   auto connection = pool_.take(deadline);
   if (!connection) return tl::unexpected(connection.error());
   std::string bytes;
-  client::append_command(bytes, {"MULTI"});
   for (const int step : keys_.layout().steps) {
     const std::string list = keys_.list(keys_.list_name(queue, step));
     client::append_command(bytes, {"LLEN", list});
     client::append_command(bytes, {"DEL", list});
   }
-  client::append_command(bytes, {"EXEC"});
-  const auto replies = (*connection)->pipeline(bytes, 2 + 2 * keys_.layout().steps.size(), deadline);
+  const auto replies = in_one_step(**connection, bytes, 2 * keys_.layout().steps.size(), deadline);
   if (!replies) return tl::unexpected(replies.error());
-  const RedisReply& done = replies->back();
-  if (done.is_error()) return tl::unexpected(client::failure_of(done));
   std::uint64_t sum = 0;
-  for (std::size_t i = 0; i < done.items.size(); i += 2) {
-    if (done.items[i].is_error()) return tl::unexpected(client::failure_of(done.items[i]));
-    sum += static_cast<std::uint64_t>(done.items[i].integer);
-  }
+  for (std::size_t i = 0; i < replies->size(); i += 2) sum += static_cast<std::uint64_t>((*replies)[i].integer);
   return sum;
 }
 

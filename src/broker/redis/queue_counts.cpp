@@ -7,6 +7,7 @@
 
 #include "broker/redis/key_scan.hpp"
 #include "broker/redis/redis_broker.hpp"
+#include "broker/redis/transaction.hpp"
 
 namespace lovage::broker::redis {
 namespace {
@@ -32,30 +33,23 @@ struct Holders {
 // One transaction: its commands, and its replies in their order.
 class Look {
  public:
-  Look() { client::append_command(bytes_, {"MULTI"}); }
   void add(std::initializer_list<std::string_view> words) {
     client::append_command(bytes_, words);
     ++commands_;
   }
   Result<void> run(client::RedisSync& connection, Deadline deadline) {
-    client::append_command(bytes_, {"EXEC"});
-    auto replies = connection.pipeline(bytes_, commands_ + 2, deadline);
+    auto replies = in_one_step(connection, bytes_, commands_, deadline);
     if (!replies) return tl::unexpected(replies.error());
-    done_ = std::move(replies->back());
-    if (done_.is_error()) return tl::unexpected(client::failure_of(done_));
-    if (done_.items.size() != commands_) return fail(Errc::bad_data, "an EXEC reply of another shape");
-    for (const auto& item : done_.items) {
-      if (item.is_error()) return tl::unexpected(client::failure_of(item));
-    }
+    done_ = std::move(*replies);
     return {};
   }
-  const RedisReply& next() { return done_.items.at(next_++); }
+  const RedisReply& next() { return done_.at(next_++); }
   std::uint64_t next_number() { return static_cast<std::uint64_t>(next().integer); }
 
  private:
   std::string bytes_;
   std::size_t commands_ = 0;
-  RedisReply done_;
+  std::vector<RedisReply> done_;
   std::size_t next_ = 0;
 };
 

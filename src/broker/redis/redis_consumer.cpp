@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "base/logging.hpp"
@@ -91,6 +92,7 @@ void RedisConsumer::add_lists(const wire::QueueDeclaration& queue) {
 void RedisConsumer::connected() {
   if (state_ == State::lost || state_ == State::closed) return;
   state_ = State::adopting;
+  ask_for_time();
   bindings_.forget();
   asked_bindings_.clear();
   declared_.clear();
@@ -119,16 +121,54 @@ void RedisConsumer::register_incarnation() {
       return;
     }
     if (reply->integer == 0) return lost();
-    if (!registered_) setup_.heartbeat->beat();
+    if (!registered_) {
+      setup_.heartbeat->beat();
+      look_for_predecessor();
+    }
     registered_ = true;
     if (state_ == State::adopting) adopt_unknown([this] { became_ready(); });
   });
 }
 
+// A sweeper that gave a worker up remembers it for an hour: its inboxes are looked at again. A server that does not has
+// lost more than this worker.
+void RedisConsumer::look_for_predecessor() {
+  const auto& lost = setup_.options.predecessor;
+  if (lost.get().empty() || lists_.empty()) return;
+  commands_->command({"ZSCORE", setup_.keys.orphans(), lost.get() + ":" + lists_.front().name},
+                     [this](const Result<client::RedisReply>& reply) {
+                       if (!reply || !reply->is_nil()) return;
+                       log::critical(fmt::format(
+                           "{} came back without its data (or this worker was away for more than an hour): it knows "
+                           "nothing of what this worker held. Tasks that had been sent and not run are lost.",
+                           setup_.redis.display_url));
+                     });
+}
+
+void RedisConsumer::ask_for_time() {
+  if (std::exchange(time_asked_, true)) return;
+  const Monotonic asked = std::chrono::steady_clock::now();
+  commands_->command({"TIME"}, [this, asked](const Result<client::RedisReply>& reply) {
+    time_asked_ = false;
+    if (!reply || reply->items.size() != 2) return;
+    const auto number = [&](std::size_t at) { return std::strtoll(reply->items[at].text.c_str(), nullptr, 10); };
+    const auto passed = std::chrono::steady_clock::now() - asked;
+    server_time_ =
+        ServerTime{Timestamp(std::chrono::microseconds(number(0) * 1'000'000 + number(1))), asked + passed / 2};
+  });
+}
+
+std::optional<Timestamp> RedisConsumer::now() const {
+  if (!server_time_) return std::nullopt;
+  const auto since = std::chrono::steady_clock::now() - server_time_->at;
+  return server_time_->time + std::chrono::duration_cast<std::chrono::microseconds>(since);
+}
+
 void RedisConsumer::check_registration() {
   commands_->command({"HEXISTS", setup_.keys.incarnations(), setup_.incarnation.get()},
                      [this](const Result<client::RedisReply>& reply) {
-                       if (!reply || reply->is_error()) return;
+                       if (!reply) return;
+                       if (reply->is_error()) return server_refused("look for us", client::failure_of(*reply));
                        if (reply->integer == 0 && giving_back_) return finish_close();
                        if (reply->integer == 0) return lost();
                        adopt_unknown([this] { became_ready(); });
@@ -156,6 +196,7 @@ void RedisConsumer::disconnected(const Failure& why, std::chrono::milliseconds r
 void RedisConsumer::tick() {
   if (setup_.heartbeat->lost && registered_ && !close_done_) return lost();
   if (state_ != State::ready) return;
+  ask_for_time();
   compare_count();
   alone_ = false;  // somebody else may have taken the suspect
   look_everywhere();
@@ -209,15 +250,18 @@ void RedisConsumer::pump() {
 
 // Said once a second at most; then it is tried again.
 void RedisConsumer::server_refused(const char* what, const Failure& failure) {
-  if (failure.code == Errc::server_busy || retry_timer_) return;  // busy: the connection is made anew
+  if (retry_timer_ || client::wants_another_server(failure)) return;  // then the connection is made anew
   log::error(fmt::format("{} refused to {}: {}", setup_.redis.display_url, what, failure.message));
-  retry_timer_ = loop_.after(std::chrono::seconds(1), [this] {
-    retry_timer_.reset();
-    paused_ = false;
-    look_everywhere();
-    if (state_ == State::adopting && commands_->connected() && !registered_) register_incarnation();
-    pump_at_end_of_turn();
-  });
+  retry_timer_ = loop_.after(std::chrono::seconds(1), [this] { try_again(); });
+}
+
+void RedisConsumer::try_again() {
+  retry_timer_.reset();
+  paused_ = false;
+  look_everywhere();
+  if (state_ == State::adopting && commands_->connected()) registered_ ? check_registration() : register_incarnation();
+  if (state_ == State::ready) resend_refused_batches();
+  pump_at_end_of_turn();
 }
 
 void RedisConsumer::add_queue(wire::QueueDeclaration queue) {

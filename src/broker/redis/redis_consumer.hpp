@@ -59,6 +59,7 @@ class RedisConsumer final : public Consumer {
   void close(UniqueFunction<void()> done) override;
   void add_queue(wire::QueueDeclaration queue) override;
   void cancel_queue(const std::string& queue) override;
+  [[nodiscard]] std::optional<Timestamp> now() const override;
 
  private:
   enum class State { idle, connecting, adopting, ready, lost, closed };
@@ -79,6 +80,8 @@ class RedisConsumer final : public Consumer {
   void disconnected(const Failure& why, std::chrono::milliseconds retry_in);
   void register_incarnation();
   void check_registration();
+  void look_for_predecessor();
+  void ask_for_time();
   void became_ready();
   void tick();
   void lost();
@@ -90,6 +93,7 @@ class RedisConsumer final : public Consumer {
   void finish_close();
   void later(UniqueFunction<void()> function);
   void server_refused(const char* what, const Failure& failure);
+  void try_again();
 
   // --- reserving: reserving.cpp
   void rung(const std::string& list_key);
@@ -125,6 +129,7 @@ class RedisConsumer final : public Consumer {
   bool add_to_batch(SettleItem& item);  // false: it has no room, and was not taken
   void send_batch(const SettleBatch& batch, Send how = Send::by_sha);
   void resend_batches();
+  void resend_refused_batches();
   using Batches = std::map<std::uint64_t, SettleBatch>;
   void batch_answered(Batches::iterator found, const client::RedisReply& reply);
   void report(const SettleBatch::Entry& entry, SettleStatus status);
@@ -171,11 +176,19 @@ class RedisConsumer final : public Consumer {
   std::deque<SettleItem> pending_;    // for the batches after batch_, and what waits for bindings
   std::optional<SettleBatch> batch_;  // the next to be sent, never empty
   Batches outstanding_;
+  std::set<std::uint64_t> refused_batches_;  // of the outstanding ones: the server could not, for the moment
   std::vector<std::uint64_t> answered_;
   std::uint64_t next_batch_ = 1;
   Bindings bindings_;
   std::set<std::string> asked_bindings_;
   std::set<std::pair<std::string, std::string>> declared_;  // exchange and row, written by this consumer
+
+  struct ServerTime {
+    Timestamp time;
+    Monotonic at;
+  };
+  std::optional<ServerTime> server_time_;
+  bool time_asked_ = false;
 
   UniqueFunction<void()> stop_done_;
   UniqueFunction<void()> close_done_;

@@ -138,7 +138,11 @@ void RedisConsumer::reserved(const Asked& asked, Result<client::RedisReply> repl
   }
   const bool found_suspect = parts[1].integer == 2;
   wake_when_due(parts[2].integer);
-  for (const auto& error : parts[6].items) server_refused("reserve messages", {Errc::refused, error.text});
+  for (const auto& error : parts[6].items) {
+    const Failure failure = client::failure_of(error);
+    if (client::wants_another_server(failure)) return commands_->reset(failure);  // it took nothing
+    server_refused("reserve messages", failure);
+  }
   auto deliveries = take_deliveries(asked, *reply);
   alone_ = (found_suspect || alone_) && !held_.empty();
   pump_at_end_of_turn();
@@ -240,7 +244,10 @@ void RedisConsumer::adopt(std::vector<std::string> fields, UniqueFunction<void()
   commands_->pipeline(std::move(bytes), 2,
                       [this, chunk = std::move(chunk), rest = std::move(fields),
                        done = std::move(done)](Result<std::vector<client::RedisReply>> replies) mutable {
-                        if (!replies || (*replies)[0].is_error()) return;
+                        if (!replies) return;
+                        if ((*replies)[0].is_error()) {
+                          return server_refused("read reservations", client::failure_of((*replies)[0]));
+                        }
                         auto& messages = (*replies)[0].items;
                         const auto& marks = (*replies)[1].items;
                         std::vector<Delivery> deliveries;

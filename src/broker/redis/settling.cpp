@@ -47,6 +47,8 @@ void RedisConsumer::queue_item(SettleKind kind, Settlement settlement) {
     return later([this, entry = SettleBatch::Entry{token, kind}] { report(entry, SettleStatus::failed); });
   }
   if (kind == SettleKind::settlement) held->second.settling = true;
+  // What was not due by our notion of the server's time may be so by the server's: then this was a jump of its clock.
+  if (settlement.disposal == Disposal::schedule) ask_for_time();
   if (!settlement.unknown_task.empty()) {
     if (unknown_.size() >= kMostUnknown) unknown_.clear();
     unknown_.insert(settlement.unknown_task);
@@ -161,11 +163,21 @@ void RedisConsumer::send_batch(const SettleBatch& batch, Send how) {
 
 // In their old order and under their old numbers: what ran already is not run again, only told again.
 void RedisConsumer::resend_batches() {
+  refused_batches_.clear();
   for (const auto& [number, batch] : outstanding_) send_batch(batch);
 }
 
+void RedisConsumer::resend_refused_batches() {
+  for (const std::uint64_t number : std::exchange(refused_batches_, {})) {
+    if (const auto found = outstanding_.find(number); found != outstanding_.end()) send_batch(found->second);
+  }
+}
+
 void RedisConsumer::batch_answered(Batches::iterator found, const client::RedisReply& reply) {
-  if (reply.is_error() && client::failure_of(reply).code == Errc::server_busy) return;  // sent again, too
+  if (reply.is_error() && client::failure_of(reply).code == Errc::server_busy) {  // nothing of it was done
+    refused_batches_.insert(found->first);
+    return server_refused("settle", client::failure_of(reply));
+  }
   if (!reply.is_error() && reply.items.size() == 1) return lost();
   const SettleBatch batch = std::move(found->second);
   const auto& entries = batch.entries();

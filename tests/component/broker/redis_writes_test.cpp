@@ -1,4 +1,6 @@
 // Each write of the scripts made to fail in turn, a full memory, equal messages, forgotten scripts.
+#include <future>
+
 #include <lovage/states.hpp>
 
 #include "component/broker/redis_rig.hpp"
@@ -179,6 +181,46 @@ TEST_F(RedisWrites, TheDeadAreSweptWhileTheMemoryIsFull) {
   contract::sweep_until_somebody_dies(sweeper);
   redis({"CONFIG", "SET", "maxmemory", "0"});
   EXPECT_EQ(info().ready, 1U);
+}
+
+// It is no message's fault: none fails, and what was refused is asked again when the server takes writes.
+TEST_F(RedisWrites, WhileTheServerTakesNoWritesEverythingWaits) {
+  publish(*direct.broker(), {message("1"), message("2"), message("3")});
+  Worker worker(direct);
+  std::vector<Settlement> settlements{everything(worker.take_one().token, Disposal::schedule), {}};
+  settlements[1].token = worker.take_one().token;
+  for (const auto& settlement : settlements) {
+    redis({"CONFIG", "RESETSTAT"});
+    redis({"CONFIG", "SET", "min-replicas-to-write", "1"});
+    auto settled = std::async(std::launch::async, [&] { return worker.settle(settlement); });
+    EXPECT_TRUE(until([&] { return server.info("errorstats").find("errorstat_NOREPLICAS") != std::string::npos; }));
+    worker.credit(1);
+    redis({"CONFIG", "SET", "min-replicas-to-write", "0"});
+    EXPECT_EQ(settled.get(), SettleStatus::settled);
+  }
+  EXPECT_EQ(contract::id_of(worker.take(1).front()), "3");
+  EXPECT_EQ(info().scheduled, 1U);
+}
+
+TEST_F(RedisWrites, ALockFromBeforeTheServersClockWasPutBackHoldsUpNobody) {
+  publish(*direct.broker(), {message("1")});
+  {
+    Worker killed(direct, {"q"}, kShort);
+    killed.take_one();
+  }
+  Worker sweeper(direct, {"nothing"}, kShort);
+  sweeper.await_connected();
+  redis({"SET", "lovage:1:sweeper", "somebody", "PX", "3600000"});
+  contract::sweep_until_somebody_dies(sweeper);
+  EXPECT_EQ(info().ready, 1U);
+}
+
+TEST_F(RedisWrites, AFullMemoryHidesNoQueueAndStopsNoPurge) {
+  publish(*direct.broker(), {message("1"), message("2")});
+  redis({"CONFIG", "SET", "maxmemory", "1"});
+  EXPECT_EQ(info().ready, 2U);
+  EXPECT_EQ(direct.broker()->purge("q", patience()).value(), 2U);
+  redis({"CONFIG", "SET", "maxmemory", "0"});
 }
 
 TEST_F(RedisWrites, EqualMessagesStayTwoEverywhere) {

@@ -1,6 +1,6 @@
 """What the tests of this folder share: a store of their own, workers as processes, and ways to wait for states.
 
-Each test is a program: `test_name.py --app PAINS_APP --lovage LOVAGE`. It ends with 0 when all its figures hold,
+Each test is a program: `test_name.py --app PAINS_APP --lovage LOVAGE [SCENARIO...]`. It ends with 0 when all its figures hold,
 with 1 and a line FAILED when one does not, with 2 when something that it needs is missing. LOVAGE_TEST_LONG=1
 makes it run with the figures of docs/reliability.md.
 """
@@ -38,6 +38,8 @@ def arguments():
         parser = argparse.ArgumentParser()
         parser.add_argument("--app", required=True, type=os.path.abspath)
         parser.add_argument("--lovage", required=True, type=os.path.abspath)
+        parser.add_argument("--wall-clock", type=os.path.abspath, help="the library that moves a program's clock")
+        parser.add_argument("scenarios", nargs="*", help="the names of those to run; none: all")
         _arguments = parser.parse_args()
     return _arguments
 
@@ -82,10 +84,11 @@ class RedisServer:
         self.port = free_port()
         self.command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", folder,
                         "--appendonly", "yes", "--appendfsync", "everysec", *options]
+        self.environment = {}
         self.start()
 
     def start(self):
-        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(self.command, env={**os.environ, **self.environment}, stdout=subprocess.DEVNULL)
         until(self.answers, "redis-server's answer")
 
     def answers(self):
@@ -203,31 +206,38 @@ class Scene(contextlib.ExitStack):
                 if not name.startswith(("CELERY", "LOVAGE_")) and name not in ("PYTHONPATH", "VIRTUAL_ENV")}
         return {**kept, "CELERY_BROKER_URL": self.broker, "CELERY_RESULT_BACKEND": self.backend, **more}
 
-    def worker(self, name, *options, settings=(), broker=None, environment=None, quiet=False):
-        """A Lovage worker. Its lease is short, so that the dead are found while the test lasts. A quiet one does
-        not log each task."""
+    @staticmethod
+    def worker_command(name, *options, settings=(), broker=None, quiet=False):
+        """Its lease is short, so that the dead are found while the test lasts. A quiet one does not log each task."""
         command = [arguments().app, "worker", "-n", f"{name}@%h", "-l", "ERROR" if quiet else "INFO"]
         if broker:
             command += ["-b", broker]
-        command += [*options, "--", "worker_lease=1.5", *settings]
-        worker = Worker(self, name, command, self.environment(**(environment or {})))
+        return [*command, *options, "--", "worker_lease=1.5", *settings]
+
+    def worker(self, name, *options, environment=None, command=(), **more):
+        """A Lovage worker that is ready; started by `command`, such as setpriv."""
+        worker = Worker(self, name, [*command, *self.worker_command(name, *options, **more)],
+                        self.environment(**(environment or {})))
         self.callback(worker.stop)
         return worker
 
     def celery_worker(self, name, *options, environment=None):
-        """A Python worker with the same tasks (pains_celery.py)."""
-        command = ["/usr/bin/python3", "-m", "celery", "-A", "pains_celery", "worker", "-n", f"{name}@%h", "-l", "INFO"]
+        """A Python worker with the same tasks (pains_celery.py). PAINS_PYTHON names another Python than Debian's."""
+        python = os.environ.get("PAINS_PYTHON", "/usr/bin/python3")
+        command = [python, "-m", "celery", "-A", "pains_celery", "worker", "-n", f"{name}@%h", "-l", "INFO"]
         worker = Worker(self, name, [*command, *options], self.environment(**(environment or {})))
         self.callback(worker.stop)
         return worker
 
-    def start_client(self, *words, environment=None):
-        return subprocess.Popen([arguments().app, *map(str, words)], env=self.environment(**(environment or {})),
-                                stdout=subprocess.PIPE, text=True)
+    def start_client(self, *words, environment=None, command=(), stdin=None):
+        """`command`: what it is started by, such as setpriv."""
+        return subprocess.Popen([*command, arguments().app, *map(str, words)],
+                                env=self.environment(**(environment or {})), stdin=stdin, stdout=subprocess.PIPE,
+                                text=True)
 
-    def client(self, *words, environment=None):
+    def client(self, *words, **more):
         """A client to its end: the lines that it printed."""
-        process = self.start_client(*words, environment=environment)
+        process = self.start_client(*words, **more)
         out, _ = process.communicate(timeout=900)
         check(process.returncode == 0, f"client {words} ended with {process.returncode}")
         return out.splitlines()
@@ -246,10 +256,10 @@ class Scene(contextlib.ExitStack):
     def wait_lines(self, file, count, seconds=WAIT):
         return until(lambda: len(self.lines(file)) >= count, f"{count} lines in {file}", seconds)
 
-    def lovage(self, *words):
+    def lovage(self, *words, codes=(0,)):
         done = subprocess.run([arguments().lovage, *words], env=self.environment(), stdout=subprocess.PIPE, text=True,
                               timeout=WAIT, check=False)
-        check(done.returncode == 0, f"lovage {words} ended with {done.returncode}: {done.stdout}")
+        check(done.returncode in codes, f"lovage {words} ended with {done.returncode}: {done.stdout}")
         return done.stdout
 
     def queue(self):
@@ -293,8 +303,12 @@ class Scene(contextlib.ExitStack):
 
 
 def run(*scenarios):
-    arguments()
+    wanted = arguments().scenarios
+    unknown = set(wanted) - {scenario.__name__ for scenario in scenarios}
+    check(not unknown, f"no such scenarios: {unknown}")
     for scenario in scenarios:
+        if wanted and scenario.__name__ not in wanted:
+            continue
         begin = time.monotonic()
         scenario()
         print(f"{scenario.__name__} holds ({time.monotonic() - begin:.1f} s)", flush=True)

@@ -2,10 +2,13 @@
 // below it is a client, on the store that CELERY_BROKER_URL and CELERY_RESULT_BACKEND name:
 //
 //   send TASK COUNT PATH MS [PRIORITY [COUNTDOWN_S [TIME_LIMIT_MS [SOFT_LIMIT_MS]]]]   prints the ids
+//   trickle FIRST COUNT PATH MS PAUSE_MS   sends pains.mark one by one, from number FIRST on, until COUNT are sent or
+//                         its input ends; prints "sent|uncertain|refused NUMBER ID-OR-REASON" for each
 //   calls COUNT EVERY     calls pains.quick one by one, awaits each EVERYth; prints its own memory ten times
 //   payloads COUNT BYTES  calls pains.size with a text of so many bytes; prints the ids, or why it was refused
 //   deadline TIMES        sends with no broker there: prints what each took (ms) and how it ended
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -119,6 +122,34 @@ int send(const lovage::App& app, std::span<char* const> words) {
   return 0;
 }
 
+// False when standard input ends within the pause: nobody wants more.
+bool wanted_after(Milliseconds pause) {
+  pollfd input{STDIN_FILENO, POLLIN, 0};
+  return ::poll(&input, 1, static_cast<int>(pause.count())) == 0;
+}
+
+int trickle(lovage::App& app, std::span<char* const> words) {
+  const auto mark = app.remote<std::int64_t(std::int64_t, std::string, std::int64_t)>("pains.mark");
+  const std::int64_t first = std::stoll(words[0]);
+  for (std::int64_t i = first; i < first + std::stoll(words[1]); ++i) {
+    std::string ended = "sent";
+    std::string what;
+    try {
+      what = mark.delay(i, words[2], std::stoll(words[3])).id();
+    } catch (const lovage::SendUncertain& error) {
+      ended = "uncertain";
+      what = error.task_id();
+    } catch (const lovage::Error& error) {
+      ended = "refused";
+      what = error.what();
+    }
+    std::printf("%s %lld %s\n", ended.c_str(), static_cast<long long>(i), what.c_str());
+    std::fflush(stdout);
+    if (!wanted_after(Milliseconds(std::stoll(words[4])))) break;
+  }
+  return 0;
+}
+
 std::string resident_kib() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
@@ -190,6 +221,7 @@ int main(int argc, char** argv) {
   const std::span<char* const> words(argv + 2, argc > 2 ? static_cast<std::size_t>(argc - 2) : 0);
   try {
     if (mode == "send" && !words.empty()) return send(app, words);
+    if (mode == "trickle" && words.size() == 5) return trickle(app, words);
     if (mode == "calls" && words.size() == 2) return calls(app, words);
     if (mode == "payloads" && words.size() == 2) return payloads(app, words);
     if (mode == "deadline" && words.size() == 1) return deadline(app, words);

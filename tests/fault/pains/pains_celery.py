@@ -11,7 +11,7 @@ app = Celery("pains", broker=os.environ["CELERY_BROKER_URL"], backend=os.environ
 app.conf.update(
     broker_connection_retry_on_startup=True,
     worker_prefetch_multiplier=1,
-    task_acks_late=True,
+    task_acks_late=os.environ.get("PAINS_ACKS_LATE", "1") == "1",
     task_reject_on_worker_lost=True,
     broker_transport_options={
         "visibility_timeout": float(os.environ.get("PAINS_VISIBILITY_TIMEOUT", "3600")),

@@ -5,6 +5,7 @@ import select
 import socket
 import struct
 import threading
+import time
 
 
 class Proxy:
@@ -16,6 +17,7 @@ class Proxy:
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
         self.pairs = []  # of [client, server, what is done to them]
+        self.latency = 0.0  # seconds that each piece of data is held up, on every connection
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -42,6 +44,7 @@ class Proxy:
                         raise OSError
                     if pair[2] == "blackhole":
                         continue
+                    time.sleep(self.latency)
                     if pair[2] == "truncate":
                         (server if source is client else client).sendall(data[:len(data) // 2])
                         raise OSError

@@ -34,10 +34,11 @@ return tonumber(counter) + 1
 )lua";
 
 // KEYS  1 sweeper      ARGV  1 id  2 expiry in ms
-// Returns 1 when the lock is this incarnation's (taken or kept). DEL first, for the same reason.
+// Returns 1 when the lock is this incarnation's (taken or kept). DEL first, for the same reason. A lock that would last
+// far longer than anybody takes one for is left over from before the server's clock was put back.
 inline constexpr std::string_view kSweeperLock = R"lua(
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) <= 10 * tonumber(ARGV[2]) then return 0 end
 redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1

@@ -15,7 +15,8 @@
 //                       d schedule: schedule's key index, replacement, marks, due ("@ms" wall or "+ms"), unique prefix
 //                       x dead letter: queue, step, task id, task, reason, detail
 // Returns {0} when the incarnation is not registered, else {1, codes, soonest due in ms or -1, {error, ...}} with
-//       one code for each settlement, the plain ones last: 1 settled, 0 fenced, 2 failed.
+//       one code for each settlement, the plain ones last: 1 settled, 0 fenced, 2 failed. An error, and nothing done,
+//       while the server takes no writes at all.
 //
 // Kill-safe: one step for the server. Whoever comes second finds no token and does nothing. Key types are checked
 // before anything is written. The first write is an HDEL, the fence, after which Redis lets the rest through even
@@ -62,6 +63,15 @@ if #ARGV == 11 and ARGV[7] == '1' and ARGV[10] ~= '' and not suspects and redis.
     redis.call('HDEL', reserved, ARGV[9])
     return answer('1', -1, {})
   end
+end
+
+-- The HDEL of nothing shows whether a message's own will be refused, and opens a full memory for what follows it. What
+-- the server refuses to everybody, for the moment, is no message's fault: all of them are asked for again.
+local probe = redis.pcall('HDEL', reserved, '')
+local refused = type(probe) == 'table' and probe.err
+for _, code in ipairs({'READONLY ', 'NOREPLICAS ', 'MISCONF '}) do
+  local from = refused and string.find(refused, code, 1, true)
+  if from then return redis.error_reply(string.sub(refused, from)) end
 end
 
 local checked = {}
@@ -256,8 +266,7 @@ in_results(wanted, function()
 end)
 for n, err in pairs(unstored) do failed(n, err) end
 
--- The plain ones' messages leave all at once, behind their results: one that cannot be stored has never left. The
--- HDEL of nothing shows that the last write will not be refused, and opens a full memory for what follows it.
+-- The plain ones' messages leave all at once, behind their results: one that cannot be stored has never left.
 -- A plain settlement's words are its token, its state and its meta, at ARGV[at(n)] and behind.
 local function at(n) return 6 + 3 * n end
 local function settle_plain()
@@ -277,8 +286,6 @@ local function settle_plain()
       asked[#asked + 1] = key or nil
     end
   end
-  local probe = redis.pcall('HDEL', reserved, '')
-  local refused = type(probe) == 'table' and probe.err
   in_results(asked, function()
     local state = states_of(asked)
     for _, n in ipairs(here) do
