@@ -77,7 +77,8 @@ def server_s_clock():
         scene.server.environment = clock.environment
         scene.server.stop()
         scene.server.start()
-        workers = [scene.worker("one", "-c", "2"), scene.worker("two", "-c", "2")]
+        keep = ["result_expires=1000000"]  # so that the jumps expire no results
+        workers = [scene.worker(name, "-c", "2", settings=keep) for name in ("one", "two")]
         account = jump(scene, clock, workers, Sender(scene, "ran", pause_ms=20))
         print(f"the server's clock put forward and back: {account}", flush=True)
         # Whoever held the sweepers' lock dies just after the server's clock is put back.

@@ -51,7 +51,10 @@ def any_one_killed():
             scene.wait_empty(300)
             until(lambda: not scene.server.client().exists("unacked"), "what Python workers held", 60)
             account = accounts[name] = Account(sender)
-            print(f"{name} killed {kills} times beside the two others: {account}", flush=True)
+            print(f"{name} killed {kills} times beside the two others: {account}; nowhere by the audit: "
+                  f"{len(account.unexplained)}", flush=True)
+            never_ran = {account.sent[number] for number in account.lost}
+            check(never_ran <= account.unexplained, "the audit names all that never ran")
         for name in ("prefork", "threads"):
             accounts[name].check_whole(again=1_000)
         # What a Python worker's children and its prefetch hold.

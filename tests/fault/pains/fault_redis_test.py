@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 
-from faults import Account, Sender
+from faults import Account, Sender, unexplained
 from pains import LONG, Scene, check, redis, run, until
 
 LEASE = 1.5
@@ -73,10 +73,10 @@ def killed_without_its_data():
         workers[1].kill()  # its threads cannot be stopped, their tasks belong to nobody
         scene.audit()
         check(sorted(map(int, scene.lines("after"))) == list(range(50)), "what was sent afterwards ran once")
-        missing = [state for state in scene.states(before) if state is None]
-        check(len(missing) == len(before), "what was waiting is gone")
-        print(f"restarted without its data: said within {took:.1f} s, {len(after)} sent afterwards all ran; "
-              f"{len(missing)} of {len(before)} sent before are gone", flush=True)
+        missing = unexplained(scene, before + after)
+        check(missing == set(before), "the audit names what the server has lost, and nothing else")
+        print(f"restarted without its data: said within {took:.1f} s, {len(after)} sent afterwards all ran; of the "
+              f"{len(before)} sent before, the audit says that {len(missing)} are nowhere", flush=True)
 
 
 def outage(title, begin, end, *reasons, refused=3, options=(), **sending):

@@ -1,6 +1,7 @@
 """What the tests of faults share: a sender whose every send has a counted outcome, and the account at the end."""
 
 import contextlib
+import json
 import subprocess
 import threading
 from collections import Counter
@@ -60,6 +61,7 @@ class Account:
         sender.scene.audit(seconds)
         self.sent, self.uncertain, self.refused = sender.ids["sent"], sender.ids["uncertain"], sender.reasons
         self.runs = Counter(map(int, sender.scene.lines(sender.file)))
+        self.unexplained = unexplained(sender.scene, self.sent.values())
         self.lost = sorted(set(self.sent) - set(self.runs))
         self.again = sum(count - 1 for count in self.runs.values())
         self.refused_ran = sorted(set(self.refused) & set(self.runs))
@@ -73,6 +75,7 @@ class Account:
     def check_whole(self, again=0):
         """Whatever was accepted has run, what was refused has not, and no more ran twice than may."""
         check(not self.lost, f"accepted and never run: {self.lost[:20]}")
+        check(not self.unexplained, f"the audit cannot account for {self.unexplained}")
         check(not self.refused_ran, f"refused, and run all the same: {self.refused_ran[:20]}")
         check(self.again <= again, f"{self.again} ran again, {again} may")
 
@@ -80,3 +83,14 @@ class Account:
         """Each refusal says why, in one of these words."""
         vague = {reason for reason in self.refused.values() if not any(word in reason for word in words)}
         check(not vague, f"reasons other than {words}: {vague}")
+
+
+def unexplained(scene, ids):
+    """The ids that `lovage audit` cannot account for: neither in the store nor done."""
+    path = scene.path("audited")
+    with open(path, "w", encoding="utf-8") as file:
+        file.writelines(f"{each}\n" for each in ids)
+    report = json.loads(scene.lovage("audit", "--ids-from", path, "--json", codes=(0, 1)))
+    other = [each for each in report["problems"] if each["kind"] != "unexplained"]
+    check(not other, f"the audit's problems: {other}")
+    return {each["id"] for each in report["problems"]}
