@@ -71,6 +71,7 @@ def killed_without_its_data():
         after = scene.send("mark", 50, "after")
         scene.wait_lines("after", 50)
         workers[1].kill()  # its threads cannot be stopped, their tasks belong to nobody
+        scene.ids = after
         scene.audit()
         check(sorted(map(int, scene.lines("after"))) == list(range(50)), "what was sent afterwards ran once")
         missing = unexplained(scene, before + after)
