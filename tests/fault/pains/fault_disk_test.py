@@ -9,12 +9,13 @@ import sys
 import tempfile
 import time
 
-from faults import Account, Sender
-from pains import LONG, Scene, arguments, check, run, until
+from faults import Account, Sender, as_nobody
+from pains import LONG, NotHere, Scene, arguments, check, run, until
 
 LEASE = 1.5
 OUTAGE = 20 if LONG else 3  # seconds, longer than the lease
 MIB = 1024 * 1024
+MOUNT = ("mount", "-t", "tmpfs", "-o", "size=4m", "none")
 DIED = ("missed heartbeat", "declared lost")
 
 
@@ -44,8 +45,7 @@ class Load:
 @contextlib.contextmanager
 def small_disk(folder):
     """4 MiB, mounted on the folder where this process and those that it starts alone see it."""
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], check=False).returncode != 0:
-        sys.exit(2)
+    subprocess.run([*MOUNT, folder], check=True)
     yield
     subprocess.run(["umount", "--lazy", folder], check=True)
 
@@ -55,13 +55,13 @@ def with_own_mounts(scenario):
     if "PAINS_OWN_MOUNTS" in os.environ:
         return True
     unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
+    with tempfile.TemporaryDirectory(prefix="lovage-disk-") as folder:
+        if subprocess.run([*unshare, *MOUNT, folder], check=False).returncode != 0:
+            raise NotHere("a full disk wants a small file system, mounted where nobody else sees it: by root, or by a "
+                          "user where users may have namespaces")
     options = ["--app", arguments().app, "--lovage", arguments().lovage, scenario]
     done = subprocess.run([*unshare, sys.executable, os.path.abspath(__file__), *options],
                           env={**os.environ, "PAINS_OWN_MOUNTS": "1"}, check=False)
-    if done.returncode not in (0, 1):
-        print("a full disk wants a small file system, mounted where nobody else sees it: by root, or by a user where "
-              "users may have namespaces")
-        sys.exit(2)
     check(done.returncode == 0, scenario)
     return False
 
@@ -120,10 +120,7 @@ def read_only():
     """A file that another user's worker and sender may read alone: both say so, and go on when they may write."""
     store = "store/pains.db"
     with Scene("sqlite") as scene:
-        nobody = []
-        if os.geteuid() == 0:  # permissions do not bind root
-            nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-            os.chmod(scene.folder, 0o777)
+        nobody = as_nobody(scene)
         os.chmod(scene.path("store"), 0o777)
         ids = scene.send("mark", 20, "ran")
         files = [scene.path("store/" + name) for name in os.listdir(scene.path("store"))]

@@ -8,21 +8,12 @@ import signal
 import subprocess
 import time
 
-from faults import Account, Sender
+from faults import Account, Sender, as_nobody
 from pains import LONG, Scene, check, run, tree, until
 
 LEASE = 1.5
 SAYS_FILES = "Too many open files"
 SAYS_FORKS = "Resource temporarily unavailable"
-NOBODY = 65534
-
-
-def as_nobody(scene):
-    """The words by which root starts a program that limits bind."""
-    if os.geteuid() != 0:
-        return []
-    os.chmod(scene.folder, 0o777)
-    return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
 
 
 def limit(pid, what, most, by=()):
@@ -134,9 +125,10 @@ def forks_fail():
 def no_forks_at_the_start():
     """Neither processes nor threads: it ends and says why, and nothing is lost."""
     with Scene() as scene:
+        user = as_nobody(scene)
         scene.send("mark", 5, "ran")
         for pool in ("prefork", "threads"):
-            command = [*as_nobody(scene), "prlimit", "--nproc=1", *scene.worker_command("worker", "-c", "2", "-P", pool)]
+            command = [*user, "prlimit", "--nproc=1", *scene.worker_command("worker", "-c", "2", "-P", pool)]
             done = subprocess.run(command, env=scene.environment(), timeout=60, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, text=True, check=False)
             print(f"{pool}: ended with {done.returncode}: {done.stdout.splitlines()[-1]}", flush=True)

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 
-from faults import Account, Sender, unexplained
+from faults import Account, Sender
 from pains import LONG, Scene, check, redis, run, until
 
 LEASE = 1.5
@@ -74,7 +74,7 @@ def killed_without_its_data():
         scene.ids = after
         scene.audit()
         check(sorted(map(int, scene.lines("after"))) == list(range(50)), "what was sent afterwards ran once")
-        missing = unexplained(scene, before + after)
+        missing = scene.unexplained(before + after)
         check(missing == set(before), "the audit names what the server has lost, and nothing else")
         print(f"restarted without its data: said within {took:.1f} s, {len(after)} sent afterwards all ran; of the "
               f"{len(before)} sent before, the audit says that {len(missing)} are nowhere", flush=True)

@@ -12,40 +12,54 @@ CONCURRENCY = 2
 TASK_MS = 1  # a worker as fast as Lovage's would otherwise be done before the last kill
 
 
-def kill_over_and_over(scene, kills, start):
-    """Starts a worker, lets it work for a random while, kills it: `kills` times. Returns how much they all held."""
-    held = 0
-    for _ in range(kills):
-        worker = start("killed")
-        before = len(scene.lines("ran"))
-        until(lambda: len(scene.lines("ran")) > before, "work after the start")
-        time.sleep(random.uniform(0.05, 0.25))  # the random point
-        worker.kill()
-        held += scene.queue()["reserved"]
-    return held
+class Killing:
+    """Starts a worker, lets it work for a random while, kills it: until `kills` of them came while there was work."""
 
+    def __init__(self, scene, tasks, kills, start):
+        self.scene, self.kills = scene, kills
+        self.files = []
+        self.held = 0  # messages that the workers held at their deaths
+        self.send(tasks)
+        came = 0
+        while came < kills:
+            worker = start("killed")
+            before = len(self.ran())
+            until(lambda: len(self.ran()) > before, "work after the start")
+            time.sleep(random.uniform(0.05, 0.25))  # the random point
+            worker.kill()
+            left = scene.queue()
+            self.held += left["reserved"]
+            if left["ready"] + left["reserved"] > 0:
+                came += 1
+            else:  # it was done before its kill, which shows nothing
+                self.send(tasks)
 
-def outcome(scene, title, kills, tasks):
-    ran = [int(line) for line in scene.lines("ran")]
-    lost = tasks - len(set(ran))
-    twice = len(ran) - len(set(ran))
-    print(f"{title}: kills={kills} published={tasks} LOST={lost} run again={twice}", flush=True)
-    return lost, twice
+    def send(self, tasks):
+        self.files.append(f"ran{len(self.files)}")
+        self.scene.send("mark", tasks, self.files[-1], TASK_MS)
+
+    def ran(self):
+        return [(file, line) for file in self.files for line in self.scene.lines(file)]
+
+    def outcome(self, title):
+        """How many are lost, and how many starts were not the first."""
+        ran = self.ran()
+        published, once = len(self.scene.ids), len(set(ran))
+        print(f"{title}: kills={self.kills} published={published} LOST={published - once} "
+              f"run again={len(ran) - once}", flush=True)
+        return published - once, len(ran) - once
 
 
 def killed(engine, tasks, kills):
     with Scene(engine) as scene:
-        ids = scene.send("mark", tasks, "ran", TASK_MS)
-        held = kill_over_and_over(scene, kills, lambda name: scene.worker(name, "-c", str(CONCURRENCY)))
-        left = scene.queue()
-        check(left["ready"] + left["reserved"] > 0, "the last kill came while there was work")
+        killing = Killing(scene, tasks, kills, lambda name: scene.worker(name, "-c", str(CONCURRENCY)))
         scene.worker("last", "-c", str(CONCURRENCY))
         scene.audit(seconds=600)
-        lost, twice = outcome(scene, engine, kills, tasks)
+        lost, twice = killing.outcome(engine)
         check(lost == 0, f"{lost} tasks were lost")
-        check(twice <= held, f"{twice} tasks ran again, {held} were held by workers at their deaths")
+        check(twice <= killing.held, f"{twice} tasks ran again, {killing.held} were held by workers at their deaths")
         if engine == "redis":
-            check(set(scene.states(ids)) == {"SUCCESS"}, "every result is SUCCESS")
+            check(set(scene.states(scene.ids)) == {"SUCCESS"}, "every result is SUCCESS")
 
 
 def redis():
@@ -64,19 +78,18 @@ def celery():
                 options = ("-c", str(CONCURRENCY), "--without-gossip", "--without-mingle", "--without-heartbeat")
                 return scene.celery_worker(name, *options, environment={"PAINS_VISIBILITY_TIMEOUT": "8",
                                                                         "PAINS_ACKS_LATE": late})
-            scene.send("mark", 6_000, "ran", TASK_MS)
-            kill_over_and_over(scene, 14, start)
+            killing = Killing(scene, 6_000, 14, start)
             start("last")
             client = scene.server.client()
             seen, since = 0, time.monotonic()
             while client.llen("celery") + client.zcard("unacked_index") > 0 and time.monotonic() < since + 45:
-                if len(scene.lines("ran")) > seen:  # it still does something
-                    seen, since = len(scene.lines("ran")), time.monotonic()
+                if len(killing.ran()) > seen:  # it still does something
+                    seen, since = len(killing.ran()), time.monotonic()
                 time.sleep(0.5)
             time.sleep(2)  # what was taken last
             left = client.llen("celery"), client.zcard("unacked_index")
             print(f"left in the queue {left[0]}, unacknowledged {left[1]}", flush=True)
-            outcome(scene, f"Celery, {'late' if late == '1' else 'early'} acknowledgement", 14, 6_000)
+            killing.outcome(f"Celery, {'late' if late == '1' else 'early'} acknowledgement")
 
 
 if __name__ == "__main__":
