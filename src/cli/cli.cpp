@@ -64,7 +64,7 @@ int run_parsed(Parsed& parsed, App* own, char** argv) {
       become(target.path, argv);
     }
   }
-  enter(folder);
+  if (!globals.workdir.empty() && !globals.fork_server) enter(folder);
   Session session(globals, own, command);
   return parsed.run(session);
 }

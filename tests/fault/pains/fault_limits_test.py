@@ -45,7 +45,6 @@ def few_files_at_the_start():
             check(done or SAYS_FILES in text, f"with {files} files, exit code {worker.returncode}, it said: {text}")
             check(worker.returncode >= 0, f"with {files} files it died of signal {-worker.returncode}: {text[-2000:]}")
             (ran if done else ended).append(files)
-            scene.lovage("purge", "-f", "-Q", "celery")
         scene.worker("last", "-c", "2")
         scene.audit()
         print(f"descriptors allowed at the start: {ended}: said so; {ran}: all tasks ran", flush=True)
