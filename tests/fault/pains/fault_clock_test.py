@@ -85,7 +85,7 @@ def server_s_clock():
         clock.set(-JUMP)
         scene.send("mark", 1, "held", 3_000)
         scene.wait_lines("held", 1)
-        scene.worker("heir", "-c", "4")
+        scene.worker("heir", "-c", "4", settings=keep)
         for worker in workers:
             worker.kill()
         again = scene.wait_lines("held", 2)
