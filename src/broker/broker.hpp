@@ -96,6 +96,8 @@ class Broker {
   // Sends `message` to its queue and removes the letter, in one step.
   virtual Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message,
                                          Deadline deadline) = 0;
+  // Stores messages as dead letters, all or none: for workers whose settlements are no one step.
+  virtual Result<void> bury(std::span<const BuriedMessage> messages, Deadline deadline) = 0;
   virtual Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline deadline) = 0;
 
   // Shows every message to `visit`, chunk by chunk, in the order of their way: queues, inboxes, reservations,

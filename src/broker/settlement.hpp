@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,6 +54,12 @@ struct Marks {
   friend bool operator==(const Marks&, const Marks&) = default;
 };
 
+// A message that becomes a dead letter without having been reserved.
+struct BuriedMessage {
+  wire::TaskMessage message;
+  DeadLetter letter;
+};
+
 struct Settlement {
   Token token{};
   Disposal disposal = Disposal::acknowledge;
@@ -70,7 +77,20 @@ struct Settlement {
   // Queues that the successors need and that may not exist yet: made known before anything is sent, as a producer
   // does. Those of the anonymous exchange may be left out.
   std::vector<wire::QueueDeclaration> declares;
+  // What happens in place of a send that no queue takes: see bury_send(). A send that is not in here and has no way
+  // fails the settlement.
+  struct Undeliverable;
+  std::vector<Undeliverable> undeliverable;
+  std::vector<BuriedMessage> buried;
 };
+struct Settlement::Undeliverable {
+  std::size_t send = 0;  // its position
+  Settlement instead;    // its dead letter, results, sends and declares count
+};
+
+// The send at this position has no way ("no queue is bound ..."): it alone becomes a dead letter, and what its failure
+// brings joins the settlement: results, and errbacks behind the other sends. False: nobody has said what happens.
+bool bury_send(Settlement& settlement, std::size_t send);
 
 enum class SettleStatus {
   settled,

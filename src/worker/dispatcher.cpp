@@ -231,7 +231,7 @@ void Dispatcher::store_state(const Job& job, const std::string& state, Value met
     return log::error(
         fmt::format("Task [{}]: its state {} cannot be stored: {}", job.id(), state, result.error().message));
   if (job.acknowledged) {
-    outbox_.push({.results = {std::move(*result)}, .declares = {}, .sends = {}, .done = {}});
+    outbox_.push({.results = {std::move(*result)}, .declares = {}, .sends = {}, .undeliverable = {}, .done = {}});
   } else if (settler_ != nullptr) {
     settler_->store_state(job.token, std::move(*result));
   }
@@ -293,6 +293,7 @@ void Dispatcher::settle_early_acknowledged(broker::Settlement settlement, JobId 
   outbox_.push({.results = std::move(settlement.results),
                 .declares = std::move(settlement.declares),
                 .sends = std::move(settlement.sends),
+                .undeliverable = std::move(settlement.undeliverable),
                 .done = [this, number] {
                   unsettled_.erase(number);
                   tell_if_idle();

@@ -31,6 +31,10 @@ wire::ExceptionInfo encode_error(std::string text) {
   return {.type = "EncodeError", .module = "kombu.exceptions", .arguments = {Value(std::move(text))}};
 }
 
+wire::ExceptionInfo unroutable_error(std::string text) {
+  return {.type = "OperationalError", .module = "kombu.exceptions", .arguments = {Value(std::move(text))}};
+}
+
 wire::ExceptionInfo bad_message_error(std::string_view reason, std::string detail) {
   if (reason == "refused-content-type")
     return {.type = "ContentDisallowed", .module = "kombu.exceptions", .arguments = {Value(std::move(detail))}};

@@ -8,6 +8,7 @@
 
 #include "base/backoff.hpp"
 #include "base/logging.hpp"
+#include "base/printable.hpp"
 
 namespace lovage::worker {
 namespace {
@@ -74,14 +75,44 @@ bool Outbox::carry_out(std::vector<Item>& batch) {
   };
   if (!until_done(std::move(declares), declare, "declare a queue")) return false;
   const auto publish = [this](const auto& left) { return broker_.publish(left, Deadline::after(kCallBudget)); };
-  if (!until_done(std::move(sends), publish, "send a task")) return false;
+  std::vector<wire::TaskMessage> unroutable;
+  if (!until_done(std::move(sends), publish, "send a task", &unroutable)) return false;
+  if (!unroutable.empty() && !bury(batch, unroutable)) return false;
   for (auto& item : batch)
     if (item.done) post_(std::move(item.done));
   return true;
 }
 
+// Each alone becomes a dead letter, and what its failure brings is carried out behind it.
+bool Outbox::bury(std::vector<Item>& batch, const std::vector<wire::TaskMessage>& unroutable) {
+  std::vector<broker::BuriedMessage> buried;
+  std::vector<Item> following;
+  for (const auto& message : unroutable) {
+    broker::Settlement instead;
+    instead.dead_letter = {.task_id = message.id, .task = message.task, .reason = "unroutable", .detail = {}};
+    for (auto& item : batch) {
+      const auto found = std::ranges::find(item.undeliverable, message.id, [](const auto& each) -> const std::string& {
+        return each.instead.dead_letter.task_id;
+      });
+      if (found != item.undeliverable.end()) instead = found->instead;
+    }
+    log::error(fmt::format("Task {}[{}] cannot be sent and is moved to the dead letters: {}", printable(message.task),
+                           printable(message.id), printable(instead.dead_letter.detail)));
+    buried.push_back({message, instead.dead_letter});
+    following.push_back({.results = std::move(instead.results),
+                         .declares = std::move(instead.declares),
+                         .sends = std::move(instead.sends),
+                         .undeliverable = std::move(instead.undeliverable),
+                         .done = {}});
+  }
+  const auto put_away = [this](const auto& left) {
+    return std::vector(left.size(), broker_.bury(left, Deadline::after(kCallBudget)));
+  };
+  return until_done(std::move(buried), put_away, "store a dead letter") && carry_out(following);
+}
+
 template <class T, class Attempt>
-bool Outbox::until_done(std::vector<T> left, Attempt attempt, const char* what) {
+bool Outbox::until_done(std::vector<T> left, Attempt attempt, const char* what, std::vector<T>* refused) {
   constexpr Backoff kBackoff{.base = milliseconds(100), .cap = milliseconds(5'000)};
   for (unsigned tries = 0; !left.empty(); ++tries) {
     const auto outcomes = attempt(left);
@@ -93,6 +124,8 @@ bool Outbox::until_done(std::vector<T> left, Attempt attempt, const char* what) 
         if (again.empty() && tries % 10 == 0)
           log::warning(fmt::format("Cannot {}: {}: trying again", what, failure.message));
         again.push_back(std::move(left[i]));
+      } else if (refused != nullptr && failure.code == Errc::not_found) {
+        refused->push_back(std::move(left[i]));
       } else {
         log::critical(fmt::format("Cannot {}: {}: given up", what, failure.message));
       }

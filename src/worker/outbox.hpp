@@ -18,10 +18,11 @@ namespace lovage::worker {
 class Outbox {
  public:
   struct Item {
-    std::vector<broker::StoreResult> results;      // stored first
-    std::vector<wire::QueueDeclaration> declares;  // then made known
-    std::vector<wire::TaskMessage> sends;          // then sent
-    UniqueFunction<void()> done;                   // then called, through `post`
+    std::vector<broker::StoreResult> results;                      // stored first
+    std::vector<wire::QueueDeclaration> declares;                  // then made known
+    std::vector<wire::TaskMessage> sends;                          // then sent,
+    std::vector<broker::Settlement::Undeliverable> undeliverable;  // or this, where no queue takes one
+    UniqueFunction<void()> done;                                   // then called, through `post`
   };
   using Post = std::function<void(UniqueFunction<void()>)>;
 
@@ -38,9 +39,11 @@ class Outbox {
  private:
   void run();
   bool carry_out(std::vector<Item>& batch);  // false: stopped meanwhile
+  bool bury(std::vector<Item>& batch, const std::vector<wire::TaskMessage>& unroutable);
   // Calls `attempt` with what is left until it leaves nothing, with back-off; false: stopped meanwhile.
+  // What cannot be done at all goes to `refused` where it is not found, and is said to be given up else.
   template <class T, class Attempt>
-  bool until_done(std::vector<T> left, Attempt attempt, const char* what);
+  bool until_done(std::vector<T> left, Attempt attempt, const char* what, std::vector<T>* refused = nullptr);
   bool stopped_after(std::chrono::milliseconds pause);
 
   broker::Broker& broker_;

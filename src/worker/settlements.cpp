@@ -66,6 +66,17 @@ std::string death_detail(const execution::ChildDeath& death, const DeathContext&
   return detail;
 }
 
+// The anonymous exchange leads to every queue, and a queue's declaration binds it.
+bool has_sure_way(const wire::TaskMessage& message, const std::vector<wire::QueueDeclaration>& declares) {
+  if (message.exchange.empty()) return true;
+  return std::ranges::any_of(declares, [&](const wire::QueueDeclaration& queue) {
+    const std::string& exchange = queue.exchange.empty() ? queue.name : queue.exchange;
+    const std::string& key = queue.routing_key.empty() ? queue.name : queue.routing_key;
+    if (exchange != message.exchange || queue.exchange_type == wire::ExchangeType::topic) return false;
+    return queue.exchange_type == wire::ExchangeType::fanout || key == message.routing_key;
+  });
+}
+
 wire::BodyFormat own_format(const wire::TaskMessage& message, const Facts& facts) {
   auto format = wire::format_of(message, facts.json_types);
   app::set_size_rules(format, facts.config());
@@ -76,6 +87,11 @@ wire::BodyFormat own_format(const wire::TaskMessage& message, const Facts& facts
 
 Settlement SettlementRules::finished(const Job& job, const Outcome& outcome, Timestamp now,
                                      const DeathContext& context) const {
+  return with_undeliverable(outcome_of(job, outcome, now, context), now);
+}
+
+Settlement SettlementRules::outcome_of(const Job& job, const Outcome& outcome, Timestamp now,
+                                       const DeathContext& context) const {
   switch (outcome.kind) {
     case Outcome::Kind::success:
       return succeeded(job, outcome, now);
@@ -293,7 +309,30 @@ Settlement SettlementRules::dead(const Job& job, std::string reason, std::string
                                  const wire::ExceptionInfo& exception, Timestamp now) const {
   Settlement settlement = failed(job, exception, {}, {}, now);
   bury(settlement, job.message, std::move(reason), std::move(detail));
+  return with_undeliverable(std::move(settlement), now);
+}
+
+// Only the broker knows whether an exchange has a binding for a message. Settling asks nobody, so what follows where it
+// has none is said in advance.
+Settlement SettlementRules::with_undeliverable(Settlement settlement, Timestamp now) const {
+  if (!settlement.undeliverable.empty()) return settlement;
+  for (std::size_t i = 0; i < settlement.sends.size(); ++i) {
+    const wire::TaskMessage& message = settlement.sends[i];
+    if (!has_sure_way(message, settlement.declares)) settlement.undeliverable.push_back({i, undelivered(message, now)});
+  }
   return settlement;
+}
+
+Settlement SettlementRules::undelivered(const wire::TaskMessage& message, Timestamp now) const {
+  Job job;
+  job.message = message;
+  job.rules = rules_for(message, facts_.registry().find(message.task), facts_);
+  const wire::DecodeLimits limits{.max_bytes = facts_.config().task_message_max_bytes};
+  if (auto body = wire::decode_body(message, facts_.accept_content, limits))
+    job.embed = std::make_shared<const wire::Embed>(std::move(body->embed));
+  std::string why =
+      fmt::format("no queue is bound to exchange '{}' for routing key '{}'", message.exchange, message.routing_key);
+  return dead(job, "unroutable", why, unroutable_error(why), now);
 }
 
 Settlement SettlementRules::unreadable(Token token, const wire::BadMessage& bad, Timestamp now) const {

@@ -44,6 +44,10 @@ class SettlementRules {
   [[nodiscard]] broker::Settlement poison(const Job& job, std::string detail, Timestamp now) const;
 
  private:
+  [[nodiscard]] broker::Settlement outcome_of(const Job& job, const execution::Outcome& outcome, Timestamp now,
+                                              const DeathContext& context) const;
+  [[nodiscard]] broker::Settlement with_undeliverable(broker::Settlement settlement, Timestamp now) const;
+  [[nodiscard]] broker::Settlement undelivered(const wire::TaskMessage& message, Timestamp now) const;
   [[nodiscard]] broker::Settlement succeeded(const Job& job, const execution::Outcome& outcome, Timestamp now) const;
   [[nodiscard]] broker::Settlement failed(const Job& job, const wire::ExceptionInfo& exception, std::string traceback,
                                           const std::vector<std::string>& children, Timestamp now) const;

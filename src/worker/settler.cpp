@@ -9,6 +9,7 @@ void OrderedSettler::settle(broker::Settlement settlement) {
   Outbox::Item item{.results = std::exchange(settlement.results, {}),
                     .declares = std::exchange(settlement.declares, {}),
                     .sends = std::exchange(settlement.sends, {}),
+                    .undeliverable = std::exchange(settlement.undeliverable, {}),
                     .done = {}};
   item.done = [this, alive = std::weak_ptr<bool>(alive_), rest = std::move(settlement)]() mutable {
     if (!alive.expired()) consumer_.settle(std::move(rest));
@@ -17,7 +18,7 @@ void OrderedSettler::settle(broker::Settlement settlement) {
 }
 
 void OrderedSettler::store_state(Token /*token*/, broker::StoreResult result) {
-  outbox_.push({.results = {std::move(result)}, .declares = {}, .sends = {}, .done = {}});
+  outbox_.push({.results = {std::move(result)}, .declares = {}, .sends = {}, .undeliverable = {}, .done = {}});
 }
 
 }  // namespace lovage::worker

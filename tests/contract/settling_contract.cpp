@@ -173,6 +173,55 @@ TEST_P(Settling, ASuccessorWithoutAQueueFailsTheSettlementWhole) {
   EXPECT_EQ(worker.settle(delivery.token), SettleStatus::settled);
 }
 
+broker::Settlement::Undeliverable becomes_a_dead_letter(std::size_t send, const std::string& id) {
+  broker::Settlement instead;
+  instead.dead_letter = {.task_id = id, .task = "t", .reason = "unroutable", .detail = "no queue is bound"};
+  instead.results.push_back(result(id, states::failure, "no queue"));
+  return {send, std::move(instead)};
+}
+
+TEST_P(Settling, ASuccessorWithoutAQueueBecomesADeadLetterAlone) {
+  publish(*store->broker(), {message("1")});
+  Worker worker(*store);
+  auto done = settlement(worker.take_one());
+  done.results.push_back(result("1", states::success, "5"));
+  done.sends = {message("link-1"), message("lost"), message("link-2"), message("lost too")};
+  done.sends[1].exchange = done.sends[3].exchange = "nowhere";
+  done.undeliverable = {becomes_a_dead_letter(1, "lost"), becomes_a_dead_letter(3, "lost too")};
+  // Its errbacks: one that arrives, one that has no queue either.
+  auto& instead = done.undeliverable[0].instead;
+  instead.sends = {message("errback"), message("lost errback")};
+  instead.sends[1].exchange = "nowhere else";
+  instead.undeliverable = {becomes_a_dead_letter(1, "lost errback")};
+  EXPECT_EQ(worker.settle(std::move(done)), SettleStatus::settled);
+  EXPECT_EQ(info().reserved, 0U);
+  for (const std::string id : {"1", "lost", "lost too", "lost errback"}) EXPECT_NE(stored(id), std::nullopt) << id;
+  worker.credit(3);
+  EXPECT_THAT(ids_of(worker.take(3)), testing::UnorderedElementsAre("link-1", "link-2", "errback"));
+  const auto letters = store->broker()->dead_letters(10, patience());
+  ASSERT_TRUE(letters);
+  std::vector<std::string> ids;
+  for (const auto& entry : *letters) {
+    const auto buried = wire::decode_envelope(entry.bytes);
+    ASSERT_TRUE(buried);
+    EXPECT_EQ(entry.letter.task_id, buried->id);
+    EXPECT_EQ(entry.letter.reason, "unroutable");
+    EXPECT_EQ(entry.letter.detail, "no queue is bound");
+    ids.push_back(buried->id);
+  }
+  EXPECT_THAT(ids, testing::UnorderedElementsAre("lost", "lost too", "lost errback"));
+}
+
+TEST_P(Settling, MessagesAreBuriedWithoutASettlement) {
+  const std::vector<broker::BuriedMessage> buried{{message("1"), {"1", "t", "unroutable", "why"}},
+                                                  {message("2"), {"2", "t", "unroutable", "why"}}};
+  ASSERT_TRUE(store->broker()->bury(buried, patience()));
+  const auto letter = store->broker()->dead_letter("2", patience());
+  ASSERT_TRUE(letter && *letter);
+  EXPECT_EQ(wire::decode_envelope((*letter)->bytes)->id, "2");
+  EXPECT_EQ(store->broker()->dead_letters(10, patience())->size(), 2U);
+}
+
 std::vector<std::string> known_queues(Store& store) {
   const auto infos = store.broker()->queues({}, patience());
   if (!infos) throw std::runtime_error(infos.error().message);

@@ -100,6 +100,7 @@ class FakeBroker final : public broker::Broker {
     return std::optional<broker::DeadLetterEntry>{};
   }
   Result<void> retry_dead_letter(const std::string&, const wire::TaskMessage&, Deadline) override { return {}; }
+  Result<void> bury(std::span<const broker::BuriedMessage> /*messages*/, Deadline /*deadline*/) override { return {}; }
   Result<std::uint64_t> purge_dead_letters(std::optional<std::string>, Deadline) override { return 0U; }
   std::unique_ptr<broker::Lease> make_sweeper(std::chrono::milliseconds) override { return nullptr; }
   Result<std::uint64_t> release(Scheduled, Deadline) override { return 0U; }

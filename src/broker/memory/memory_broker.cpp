@@ -48,6 +48,10 @@ class MemoryBroker final : public Broker {
   Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message, Deadline) override {
     return store_->retry_dead_letter(key, message);
   }
+  Result<void> bury(std::span<const BuriedMessage> messages, Deadline) override {
+    store_->bury(messages);
+    return {};
+  }
   Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline) override {
     return store_->purge_dead_letters(key);
   }

@@ -115,6 +115,7 @@ class Store {
   std::vector<DeadLetterEntry> dead_letters(std::size_t limit);
   std::optional<DeadLetterEntry> dead_letter(const std::string& key_or_id);
   Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message);
+  void bury(std::span<const BuriedMessage> messages);  // (store_settle.cpp)
   std::uint64_t purge_dead_letters(const std::optional<std::string>& key);
   std::uint64_t release(Timestamp due);   // moves what is due by then to the queues; how many
   void survey(const SurveyVisit& visit);  // (store_survey.cpp)
@@ -183,7 +184,9 @@ class Store {
   SettleStatus carry_out(Turn& turn, Worker& worker, Work& work, std::span<Outgoing> sends);
   SettleStatus settle(Turn& turn, Worker& worker, Settlement& settlement, std::span<Outgoing> sends);
   void dispose(Turn& turn, Worker& worker, Settlement& settlement, Reservation reservation);
-  void bury(DeadLetter letter, Reservation reservation);
+  bool bury_unroutable(Settlement& settlement, std::vector<Outgoing>& sends);
+  void bury(const BuriedMessage& buried);
+  void bury(DeadLetter letter, std::string queue, int step, std::string bytes);
   void put_result(StoreResult result, Timestamp now);
 
   const std::string name_;

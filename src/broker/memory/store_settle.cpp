@@ -63,21 +63,45 @@ SettleStatus Store::settle(Turn& turn, Worker& worker, Settlement& settlement, s
   // What can be refused is found out before anything else is changed. A queue that is known without its message does
   // no harm.
   for (const auto& queue : settlement.declares) declare(queue);
+  std::vector<Outgoing> others;
   std::vector<std::vector<std::string>> routed;
-  for (const auto& outgoing : sends) {
-    auto queues = route(*outgoing.message);
-    if (!queues) {
-      log::error(fmt::format("Cannot settle task {}: {}", outgoing.message->id, queues.error().message));
-      return SettleStatus::failed;
+  while (routed.size() < sends.size()) {
+    auto queues = route(*sends[routed.size()].message);
+    if (queues) {
+      routed.push_back(std::move(*queues));
+    } else {
+      if (!bury_unroutable(settlement, others)) return SettleStatus::failed;
+      sends = others;
+      routed.clear();
     }
-    routed.push_back(std::move(*queues));
   }
   if (worker.lone == settlement.token) worker.lone.reset();
   auto held = worker.reserved.extract(settlement.token);
   dispose(turn, worker, settlement, std::move(held.mapped()));
   for (auto& result : settlement.results) put_result(std::move(result), clock().now());
   for (std::size_t i = 0; i < sends.size(); ++i) place(turn, routed[i], std::move(sends[i]));
+  for (const auto& buried : settlement.buried) bury(buried);
   return SettleStatus::settled;
+}
+
+// Leaves the sends that have a way in `sends`, encoded; false: one that has none is not to become a dead letter.
+bool Store::bury_unroutable(Settlement& settlement, std::vector<Outgoing>& sends) {
+  for (std::size_t i = 0; i < settlement.sends.size();) {
+    const wire::TaskMessage& message = settlement.sends[i];
+    const auto queues = route(message);
+    if (queues) {
+      ++i;
+      continue;
+    }
+    const std::string id = message.id;
+    if (!bury_send(settlement, i)) {
+      log::error(fmt::format("Cannot settle: task {}: {}", id, queues.error().message));
+      return false;
+    }
+    for (const auto& queue : settlement.declares) declare(queue);
+  }
+  for (const auto& message : settlement.sends) sends.push_back({&message, wire::encode_envelope(message)});
+  return true;
 }
 
 void Store::dispose(Turn& turn, Worker& worker, Settlement& settlement, Reservation reservation) {
@@ -86,7 +110,9 @@ void Store::dispose(Turn& turn, Worker& worker, Settlement& settlement, Reservat
   Message& message = reservation.message;
   queue.released();
   const bool leaves = settlement.disposal == Disposal::acknowledge || settlement.disposal == Disposal::dead_letter;
-  if (settlement.disposal == Disposal::dead_letter) bury(std::move(settlement.dead_letter), std::move(reservation));
+  if (settlement.disposal == Disposal::dead_letter) {
+    bury(std::move(settlement.dead_letter), entry.first, reservation.step, std::move(message.bytes));
+  }
   if (leaves) return drop_if_unused(entry);
 
   if (!settlement.replacement.empty()) message.bytes = std::move(settlement.replacement);
@@ -105,10 +131,19 @@ void Store::dispose(Turn& turn, Worker& worker, Settlement& settlement, Reservat
   turn.came(entry);
 }
 
-void Store::bury(DeadLetter letter, Reservation reservation) {
+void Store::bury(DeadLetter letter, std::string queue, int step, std::string bytes) {
   const std::uint64_t key = ++last_dead_letter_;
-  dead_letters_.emplace(key, DeadLetterEntry{std::to_string(key), std::move(letter), reservation.queue->first,
-                                             reservation.step, clock().now(), std::move(reservation.message.bytes)});
+  dead_letters_.emplace(key, DeadLetterEntry{std::to_string(key), std::move(letter), std::move(queue), step,
+                                             clock().now(), std::move(bytes)});
+}
+
+void Store::bury(const BuriedMessage& buried) {
+  bury(buried.letter, buried.message.routing_key, 0, wire::encode_envelope(buried.message));
+}
+
+void Store::bury(std::span<const BuriedMessage> messages) {
+  const Turn turn(*this);
+  for (const auto& buried : messages) bury(buried);
 }
 
 }  // namespace lovage::broker::memory

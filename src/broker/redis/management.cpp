@@ -173,6 +173,27 @@ Result<void> RedisBroker::retry_dead_letter(const std::string& key, const wire::
   return {};
 }
 
+Result<void> RedisBroker::bury(std::span<const BuriedMessage> messages, Deadline deadline) {
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  std::string bytes;
+  client::append_command(bytes, {"MULTI"});
+  for (const auto& [message, letter] : messages) {
+    client::append_command(bytes, {"XADD", keys_.dead(), "*", "queue", message.routing_key, "step", "0", "id",
+                                   letter.task_id, "task", letter.task, "reason", letter.reason, "detail",
+                                   letter.detail, "message", wire::encode_envelope(message)});
+  }
+  client::append_command(bytes, {"EXEC"});
+  const auto replies = (*connection)->pipeline(bytes, 2 + messages.size(), deadline);
+  if (!replies) return tl::unexpected(replies.error());
+  const RedisReply& done = replies->back();
+  if (done.is_error()) return tl::unexpected(client::failure_of(done));
+  for (const auto& item : done.items) {
+    if (item.is_error()) return tl::unexpected(client::failure_of(item));
+  }
+  return {};
+}
+
 Result<std::uint64_t> RedisBroker::purge_dead_letters(std::optional<std::string> key, Deadline deadline) {
   auto connection = pool_.take(deadline);
   if (!connection) return tl::unexpected(connection.error());

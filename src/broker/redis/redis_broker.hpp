@@ -53,6 +53,7 @@ class RedisBroker final : public Broker {
   Result<std::vector<DeadLetterEntry>> dead_letters(std::size_t limit, Deadline deadline) override;
   Result<std::optional<DeadLetterEntry>> dead_letter(const std::string& key_or_id, Deadline deadline) override;
   Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message, Deadline deadline) override;
+  Result<void> bury(std::span<const BuriedMessage> messages, Deadline deadline) override;
   Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline deadline) override;
 
   std::unique_ptr<Lease> make_sweeper(std::chrono::milliseconds lease) override;

@@ -50,7 +50,8 @@ std::string_view kind_letter(SettleKind kind, Disposal disposal) {
 bool is_plain(const SettleItem& item) {
   const auto& results = item.settlement.results;
   return item.kind == SettleKind::settlement && item.settlement.disposal == Disposal::acknowledge &&
-         item.sends.empty() && (results.empty() || (results.size() == 1 && !results.front().state.empty()));
+         item.sends.empty() && item.settlement.buried.empty() &&
+         (results.empty() || (results.size() == 1 && !results.front().state.empty()));
 }
 
 }  // namespace
@@ -59,11 +60,12 @@ std::size_t SettleItem::bytes() const {
   std::size_t sum = settlement.replacement.size() + settlement.dead_letter.detail.size();
   for (const auto& result : settlement.results) sum += result.meta.size();
   for (const auto& send : sends) sum += send.bytes.size() * send.lists.size();
+  for (const auto& buried : settlement.buried) sum += 2 * buried.message.body.size();
   return sum;
 }
 
 std::size_t SettleItem::values() const {
-  std::size_t sum = 12 + 4 * settlement.results.size();
+  std::size_t sum = 12 + 4 * settlement.results.size() + 7 * settlement.buried.size();
   for (const auto& send : sends) sum += 3 * send.lists.size();
   return sum;
 }
@@ -112,6 +114,7 @@ void SettleBatch::add(SettleItem&& item) {
   args_.add(kind_letter(item.kind, settlement.disposal));
   args_.add(settlement.results.size());
   args_.add(sends);
+  args_.add(settlement.buried.size());
   for (const auto& result : settlement.results) {
     key_words_.add(result_key(results_.prefix, result.task_id));
     args_.add(key_words_.count);
@@ -124,7 +127,17 @@ void SettleBatch::add(SettleItem&& item) {
       args_.add(send.bytes);
     }
   }
+  for (const auto& [message, letter] : settlement.buried) {
+    add_letter(message.routing_key, 0, letter);
+    args_.add(wire::encode_envelope(message));
+  }
   if (item.kind == SettleKind::settlement) add_disposal(item);
+}
+
+void SettleBatch::add_letter(std::string_view queue, int step, const DeadLetter& letter) {
+  args_.add(queue);
+  args_.add(std::to_string(step));
+  for (const auto* text : {&letter.task_id, &letter.task, &letter.reason, &letter.detail}) args_.add(*text);
 }
 
 void SettleBatch::add_plain(const SettleItem& item) {
@@ -171,11 +184,7 @@ void SettleBatch::add_disposal(const SettleItem& item) {
       return;
     case Disposal::dead_letter: {
       const ListName list = parse_list_name(item.list_name, keys_->layout());
-      const DeadLetter& letter = settlement.dead_letter;
-      args_.add(list.queue);
-      args_.add(std::to_string(list.step));
-      for (const auto* text : {&letter.task_id, &letter.task, &letter.reason, &letter.detail}) args_.add(*text);
-      return;
+      return add_letter(list.queue, list.step, settlement.dead_letter);
     }
   }
 }

@@ -37,7 +37,7 @@ struct SettleItem {
   std::string_view list_name;  // of the reserved message; the consumer's
   Settlement settlement;       // of a state: token and results; of a start: the token
   std::vector<RoutedSend> sends;
-  bool asked_again = false;  // for bindings, because a message led nowhere
+  std::string asked_again = {};  // the exchange whose bindings were read once more, because a message led nowhere
   [[nodiscard]] std::size_t bytes() const;
   [[nodiscard]] std::size_t values() const;
 };
@@ -83,6 +83,7 @@ class SettleBatch {
 
   void add_plain(const SettleItem& item);
   void add_index_of(const std::string& key);
+  void add_letter(std::string_view queue, int step, const DeadLetter& letter);
   void add_disposal(const SettleItem& item);
 
   const Keys* keys_;

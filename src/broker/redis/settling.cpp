@@ -85,32 +85,35 @@ void RedisConsumer::send_settlements() {
   }
 }
 
-// Finds the lists of the front item's messages. One that no queue is bound for is taken out, as failed.
+// Finds the lists of the front item's messages. A message that no queue is bound for becomes a dead letter alone where
+// the settlement says how; else the item is taken out, as failed.
 bool RedisConsumer::route(SettleItem& item) {
-  if (item.sends.size() == item.settlement.sends.size()) return true;
-  declare_queues(item.settlement);
-  for (const auto& message : item.settlement.sends) {
-    if (bindings_.knows(message.exchange)) continue;
-    ask_for_bindings(message.exchange);
-    return false;
-  }
-  for (const auto& message : item.settlement.sends) {
-    auto lists = bindings_.lists_for(message);
-    if (!lists && !std::exchange(item.asked_again, true)) {  // its queue may have been bound since they were read
-      item.sends.clear();
-      bindings_.forget(message.exchange);
+  for (bool grown = true; item.sends.size() < item.settlement.sends.size();) {
+    if (std::exchange(grown, false)) declare_queues(item.settlement);
+    const wire::TaskMessage& message = item.settlement.sends[item.sends.size()];
+    if (!bindings_.knows(message.exchange)) {
       ask_for_bindings(message.exchange);
       return false;
     }
-    if (!lists) {
-      log::error(fmt::format("Message {} cannot be sent: {}", message.id, lists.error().message));
+    auto lists = bindings_.lists_for(message);
+    if (lists) {
+      item.sends.push_back({std::move(*lists), wire::encode_envelope(message)});
+    } else if (std::exchange(item.asked_again, message.exchange) != message.exchange) {
+      // Its queue may have been bound since they were read.
+      bindings_.forget(message.exchange);
+      ask_for_bindings(message.exchange);
+      return false;
+    } else {
+      const std::string id = message.id;
+      grown = bury_send(item.settlement, item.sends.size());
+      if (grown) continue;
+      log::error(fmt::format("Message {} cannot be sent: {}", id, lists.error().message));
       const SettleBatch::Entry entry{item.settlement.token, item.kind};
       pending_.pop_front();
       later([this, entry] { report(entry, SettleStatus::failed); });
       pump_at_end_of_turn();
       return false;
     }
-    item.sends.push_back({std::move(*lists), wire::encode_envelope(message)});
   }
   return true;
 }

@@ -123,6 +123,15 @@ class SqliteBroker final : public Broker {
     });
   }
 
+  Result<void> bury(std::span<const BuriedMessage> messages, Deadline deadline) override {
+    return write<void>(deadline, client::CommitWakes::nobody, [&](Store& store) -> Result<void> {
+      for (const auto& message : messages) {
+        if (auto done = store.bury(message); !done) return done;
+      }
+      return {};
+    });
+  }
+
   Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline deadline) override {
     auto removed = write<std::int64_t>(deadline, client::CommitWakes::nobody,
                                        [&](Store& store) { return store.remove_dead_letters(key); });

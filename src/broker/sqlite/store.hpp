@@ -76,6 +76,7 @@ class Store {
   // --- Settling (store_settle.cpp) -----------------------------------------------------------------
   // An error means that the transaction has to be rolled back; `failed` that nothing was written.
   Result<SettleStatus> settle(OwnerId owner, const Settlement& settlement);
+  Result<void> bury(const BuriedMessage& buried);
   Result<SettleStatus> store_state(OwnerId owner, Token token, const StoreResult& result);
   Result<SettleStatus> record_start(OwnerId owner, Token token);
 
@@ -136,6 +137,8 @@ class Store {
   Result<void> insert_ready(const wire::TaskMessage& message, std::span<const std::string> queues,
                             std::string_view envelope);
   Result<std::int64_t> write_result(const char* sql, const StoreResult& result);
+  using Routed = std::vector<std::vector<std::string>>;
+  Result<bool> route_all(const Settlement& settlement, std::optional<Settlement>& changed, Routed& routed);
   Result<std::int64_t> write_disposal(OwnerId owner, const Settlement& settlement);
   Result<std::int64_t> write_return(OwnerId owner, const Settlement& settlement);
   Result<std::int64_t> write_dead_letter(OwnerId owner, const Settlement& settlement);

@@ -8,8 +8,6 @@
 namespace lovage::broker::sqlite {
 namespace {
 
-using Routed = std::vector<std::vector<std::string>>;
-
 std::int64_t due_of(const Due& due, Timestamp now) {
   const Timestamp at = due.at ? *due.at : now + due.delay;
   return at.time_since_epoch().count();
@@ -21,31 +19,68 @@ int place_of(Disposal disposal) noexcept {
 
 }  // namespace
 
-Result<SettleStatus> Store::settle(OwnerId owner, const Settlement& settlement) {
+Result<SettleStatus> Store::settle(OwnerId owner, const Settlement& asked) {
   // What can be refused is found out before any other write. A queue that is known without its message does no harm.
-  for (const auto& queue : settlement.declares) {
-    if (auto declared = declare(queue); !declared) return tl::unexpected(declared.error());
-  }
+  std::optional<Settlement> changed;
   Routed routed;
-  for (const auto& message : settlement.sends) {
-    auto queues = route(message);
-    if (!queues && queues.error().code != Errc::not_found) return tl::unexpected(queues.error());
-    if (!queues) {
-      log::error(fmt::format("Cannot settle task {}: {}", message.id, queues.error().message));
-      return SettleStatus::failed;
-    }
-    routed.push_back(std::move(*queues));
-  }
-  auto changed = write_disposal(owner, settlement);
-  if (!changed) return tl::unexpected(changed.error());
-  if (*changed == 0) return SettleStatus::fenced;
+  auto has_ways = route_all(asked, changed, routed);
+  if (!has_ways) return tl::unexpected(has_ways.error());
+  if (!*has_ways) return SettleStatus::failed;
+  const Settlement& settlement = changed ? *changed : asked;
+  auto disposed = write_disposal(owner, settlement);
+  if (!disposed) return tl::unexpected(disposed.error());
+  if (*disposed == 0) return SettleStatus::fenced;
   for (const auto& result : settlement.results) {
     if (auto put = put_result(result); !put) return tl::unexpected(put.error());
   }
   for (std::size_t i = 0; i < settlement.sends.size(); ++i) {
     if (auto sent = publish(settlement.sends[i], routed[i]); !sent) return tl::unexpected(sent.error());
   }
+  for (const auto& buried : settlement.buried) {
+    if (auto done = bury(buried); !done) return tl::unexpected(done.error());
+  }
   return SettleStatus::settled;
+}
+
+// The queues of all sends. `changed` is the settlement without those that have none, and with what follows from that:
+// the transaction may be rolled back and made again from the old one. False: one is not to become a dead letter.
+Result<bool> Store::route_all(const Settlement& asked, std::optional<Settlement>& changed, Routed& routed) {
+  const auto settlement = [&]() -> const Settlement& { return changed ? *changed : asked; };
+  std::size_t declared = 0;
+  for (;;) {
+    for (; declared < settlement().declares.size(); ++declared) {
+      if (auto done = declare(settlement().declares[declared]); !done) return tl::unexpected(done.error());
+    }
+    if (routed.size() == settlement().sends.size()) return true;
+    auto queues = route(settlement().sends[routed.size()]);
+    if (!queues && queues.error().code != Errc::not_found) return tl::unexpected(queues.error());
+    if (queues) {
+      routed.push_back(std::move(*queues));
+      continue;
+    }
+    if (!changed) changed = asked;
+    const std::string id = changed->sends[routed.size()].id;
+    if (bury_send(*changed, routed.size())) continue;
+    log::error(fmt::format("Cannot settle: task {}: {}", id, queues.error().message));
+    return false;
+  }
+}
+
+Result<void> Store::bury(const BuriedMessage& buried) {
+  const DeadLetter& letter = buried.letter;
+  auto done = db_->query(
+                     "INSERT INTO dead_letters(task_id, task, reason, detail, queue, step, died, bytes)"
+                     " VALUES(?, ?, ?, ?, ?, 0, ?, ?)")
+                  .bind_text(1, letter.task_id)
+                  .bind_text(2, letter.task)
+                  .bind_text(3, letter.reason)
+                  .bind_text(4, letter.detail)
+                  .bind_text(5, buried.message.routing_key)
+                  .bind(6, now().time_since_epoch().count())
+                  .bind_blob(7, wire::encode_envelope(buried.message))
+                  .run();
+  if (!done) return tl::unexpected(done.error());
+  return {};
 }
 
 Result<std::int64_t> Store::write_disposal(OwnerId owner, const Settlement& settlement) {

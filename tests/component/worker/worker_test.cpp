@@ -189,6 +189,40 @@ TEST_P(WorkerOn, MovesBadMessagesToTheDeadLetters) {
   EXPECT_EQ(shop.result(shop.send("add", {Value(1), Value(1)})).result, Value(2));  // the worker goes on
 }
 
+// Sends a task whose callback names an exchange that nothing is bound to.
+void expect_the_callback_alone_dies(Shop& shop) {
+  const std::string file = (shop.folder.path() / "notes").string();
+  const Value errback = signature("note", {Value(file)}, {{"task_id", Value("noted")}});
+  const Object options{{"task_id", Value("lost")},
+                       {"exchange", Value("nowhere")},
+                       {"routing_key", Value("key")},
+                       {"link_error", Value(Array{errback})}};
+  const auto id = shop.send("add", {Value(1), Value(1)}, {{"link", signature("add", {Value(1)}, options)}});
+  EXPECT_EQ(shop.result(id).result, Value(2));
+  EXPECT_EQ(shop.result("lost").status, states::failure);
+  EXPECT_EQ(shop.result("noted").result, Value("\"lost\""));
+  EXPECT_EQ(shop.stop(), 0);
+  EXPECT_EQ(shop.ready(), 0U);
+  const auto letters = shop.core.broker().dead_letters(10, soon());
+  ASSERT_TRUE(letters);
+  ASSERT_EQ(letters->size(), 1U);
+  EXPECT_EQ(letters->at(0).letter.task_id, "lost");
+  EXPECT_EQ(letters->at(0).letter.detail, "no queue is bound to exchange 'nowhere' for routing key 'key'");
+}
+
+TEST_P(WorkerOn, BuriesACallbackThatNoQueueTakes) {
+  Shop shop(GetParam());
+  shop.start();
+  expect_the_callback_alone_dies(shop);
+}
+
+TEST_P(WorkerOn, BuriesItAfterAnEarlyAcknowledgementToo) {
+  Shop shop(GetParam());
+  shop.config.task_acks_late = false;
+  shop.start();
+  expect_the_callback_alone_dies(shop);
+}
+
 TEST_P(WorkerOn, StoresStatesWhileATaskRuns) {
   Shop shop(GetParam());
   shop.start();
@@ -246,6 +280,13 @@ TEST(Worker, SettlesInOrderWithTwoEngines) {
   shop.send("add", {Value(1), Value(1)}, {{"link", signature("add", {Value(5)}, {{"task_id", Value("next")}})}});
   EXPECT_EQ(shop.result("next").result, Value(7));
   EXPECT_EQ(shop.stop(), 0);
+}
+
+TEST(Worker, BuriesACallbackThatNoQueueTakesWithTwoEngines) {
+  Shop shop("sqlite");
+  shop.config.result_backend = "memory://" + new_uuid();
+  shop.start();
+  expect_the_callback_alone_dies(shop);
 }
 
 TEST(Worker, ExitsWithTwoWhereItsPathCannotWork) {

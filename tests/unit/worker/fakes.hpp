@@ -127,6 +127,9 @@ struct FakeBroker final : broker::Broker {
                                  Deadline /*deadline*/) override {
     return {};
   }
+  Result<void> bury(std::span<const broker::BuriedMessage> messages, Deadline /*deadline*/) override {
+    return journal.write(messages, [](const auto& buried) { return "bury " + buried.message.id; }).at(0);
+  }
   Result<std::uint64_t> purge_dead_letters(std::optional<std::string> /*key*/, Deadline /*deadline*/) override {
     return 0U;
   }

@@ -214,6 +214,33 @@ TEST(Link, GoesWhereTheRoutesSay) {
   EXPECT_EQ(sent.priority, 3);
 }
 
+TEST(Link, ToAnExchangeSaysWhatHappensWhereItHasNoQueue) {
+  const Object nowhere{{"exchange", Value("ex")}, {"routing_key", Value("key")}};
+  Object options = nowhere;
+  options.set("task_id", Value("id-2"));
+  options.set("link_error", Value(Array{signature("errback", {}, nowhere)}));
+  const wire::Body body{.args = {},
+                        .kwargs = {},
+                        .embed = {.callbacks = Array{signature("log", {}, options), signature("plain")},
+                                  .errbacks = {},
+                                  .chain = {},
+                                  .chord = {}}};
+  const auto settlement = settle(World(), message_of(body), success());
+  ASSERT_EQ(settlement.sends.size(), 2U);
+  ASSERT_EQ(settlement.undeliverable.size(), 1U) << "a queue's name always leads there";
+  EXPECT_EQ(settlement.undeliverable[0].send, 0U);
+  const auto& instead = settlement.undeliverable[0].instead;
+  EXPECT_EQ(instead.dead_letter.task_id, "id-2");
+  EXPECT_EQ(instead.dead_letter.reason, "unroutable");
+  EXPECT_EQ(instead.dead_letter.detail, "no queue is bound to exchange 'ex' for routing key 'key'");
+  ASSERT_EQ(instead.results.size(), 1U);
+  EXPECT_EQ(instead.results[0].task_id, "id-2");
+  EXPECT_EQ(*stored(instead.results[0]).result.find("exc_type"), Value("OperationalError"));
+  ASSERT_EQ(instead.sends.size(), 1U);
+  EXPECT_EQ(instead.sends[0].task, "errback");
+  ASSERT_EQ(instead.undeliverable.size(), 1U) << "nor has its errback a sure way";
+}
+
 TEST(Link, ThatCannotBeSentFailsTheTask) {
   const wire::Body body{.args = {},
                         .kwargs = {},

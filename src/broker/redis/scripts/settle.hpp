@@ -8,8 +8,9 @@
 //       7 number of plain settlements  8 index of their first result key
 //       then for each plain settlement (acknowledge, nothing to send, at most one result):
 //         token, state, meta      state "": no result, and no key
-//       then for each other settlement: token, kind, number of results, number of sends,
+//       then for each other settlement: token, kind, number of results, number of sends, number of buried messages,
 //         results: (key index, state, meta) ...      sends: (key index, message) ...
+//         buried, dead letters beside the message itself: (queue, step, task id, task, reason, detail, message) ...
 //         and by kind   a acknowledge, k keep (a state alone), s record a start: nothing
 //                       h head, t tail: list's key index, replacement or "", marks or ""
 //                       d schedule: schedule's key index, replacement, marks, due ("@ms" wall or "+ms"), unique prefix
@@ -86,10 +87,10 @@ end
 -- First everything is read and checked.
 local KIND_ARGS = {a = 0, k = 0, s = 0, h = 3, t = 3, d = 5, x = 6}
 local tokens, kinds, bytes, codes, errors = {}, {}, {}, {}, {}
-local result_at, send_at, kind_at = {}, {}, {}
+local result_at, send_at, buried_at, kind_at = {}, {}, {}, {}
 local wanted, wanted_at = {}, {}
 local function check(n)
-  for p = send_at[n], kind_at[n] - 1, 2 do
+  for p = send_at[n], buried_at[n] - 1, 2 do
     local err = refuses(KEYS[tonumber(ARGV[p])], 'LLEN')
     if err then return err end
   end
@@ -97,7 +98,7 @@ local function check(n)
   local err = false
   if kind == 'h' or kind == 't' then err = refuses(KEYS[tonumber(ARGV[p])], 'LLEN') end
   if kind == 'd' then err = refuses(KEYS[tonumber(ARGV[p])], 'ZCARD') end
-  if kind == 'x' then err = refuses(dead, 'XLEN') end
+  if kind == 'x' or buried_at[n] < p then err = err or refuses(dead, 'XLEN') end
   if kind == 'h' or kind == 't' or kind == 'd' then
     err = err or refuses(marks, 'HLEN') or refuses(ages, 'ZCARD')
   end
@@ -108,9 +109,10 @@ local p = 9 + 3 * plain_count
 while p <= #ARGV do
   local n = #tokens + 1
   tokens[n], kinds[n] = ARGV[p], ARGV[p + 1]
-  result_at[n] = p + 4
-  send_at[n] = p + 4 + 3 * tonumber(ARGV[p + 2])
-  kind_at[n] = send_at[n] + 2 * tonumber(ARGV[p + 3])
+  result_at[n] = p + 5
+  send_at[n] = p + 5 + 3 * tonumber(ARGV[p + 2])
+  buried_at[n] = send_at[n] + 2 * tonumber(ARGV[p + 3])
+  kind_at[n] = buried_at[n] + 7 * tonumber(ARGV[p + 4])
   p = kind_at[n] + KIND_ARGS[kinds[n]]
 end
 local now = 0
@@ -212,6 +214,11 @@ local function go_back(n, text)
   end
   put_mark(marks, ages, message, mark, now)
 end
+local function bury(n, at, message)
+  local entry = redis.call('XADD', dead, '*', 'queue', ARGV[at], 'step', ARGV[at + 1], 'id', ARGV[at + 2],
+    'task', ARGV[at + 3], 'reason', ARGV[at + 4], 'detail', ARGV[at + 5], 'message', message)
+  to_undo(n, 'XDEL', dead, entry)
+end
 local function write(n)
   local kind, token = kinds[n], tokens[n]
   local text = suspects and redis.call('HGET', held_marks, token)
@@ -227,12 +234,10 @@ local function write(n)
     return
   end
   fenced[n] = true
-  for at = send_at[n], kind_at[n] - 1, 2 do push('LPUSH', KEYS[tonumber(ARGV[at])], ARGV[at + 1], n) end
+  for at = send_at[n], buried_at[n] - 1, 2 do push('LPUSH', KEYS[tonumber(ARGV[at])], ARGV[at + 1], n) end
+  for at = buried_at[n], kind_at[n] - 1, 7 do bury(n, at, ARGV[at + 6]) end
   if kind == 'x' then
-    local at = kind_at[n]
-    local entry = redis.call('XADD', dead, '*', 'queue', ARGV[at], 'step', ARGV[at + 1], 'id', ARGV[at + 2],
-      'task', ARGV[at + 3], 'reason', ARGV[at + 4], 'detail', ARGV[at + 5], 'message', bytes[n])
-    to_undo(n, 'XDEL', dead, entry)
+    bury(n, kind_at[n], bytes[n])
   elseif kind ~= 'a' then
     go_back(n, text)
   end
