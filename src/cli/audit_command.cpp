@@ -30,6 +30,9 @@ std::vector<std::string> read_ids(std::istream& from) {
     const auto first = line.find_first_not_of(kBlanks);
     if (first == std::string::npos) continue;
     ids.push_back(line.substr(first, line.find_last_not_of(kBlanks) - first + 1));
+    if (ids.back().find_first_of(kBlanks) != std::string::npos) {
+      throw ConfigError("--ids-from: '" + printable(line) + "' is not one id; it holds one a line");
+    }
   }
   return ids;
 }

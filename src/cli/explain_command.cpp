@@ -109,6 +109,10 @@ class Explanation {
     answer.text =
         ahead == 0 ? fmt::format("is the next in the queue '{}'", seen.at.queue)
                    : fmt::format("waits in the queue '{}' behind about {}", seen.at.queue, count_of(ahead, "message"));
+    if (seen.eta && *seen.eta > std::chrono::system_clock::now()) {
+      answer.text += fmt::format("; it runs at {} at the earliest, its eta", iso(*seen.eta));
+      answer.facts.set("eta", iso(*seen.eta));
+    }
     WorkersSeen workers;
     watch_workers(broker_, {}, workers, Deadline::after(tick_));
     Array serving;

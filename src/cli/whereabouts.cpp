@@ -26,6 +26,7 @@ Seen read(broker::Sighting sighting) {
   if (message) {
     seen.id = std::move(message->id);
     seen.task = std::move(message->task);
+    if (message->eta) seen.eta = message->eta->at;
     seen.sent_again = message->custom_headers.find("lovage_history") != nullptr;
   } else {
     seen.unreadable = message.error().reason + ": " + message.error().detail;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,7 @@ struct Seen {
   broker::Sighting at;  // without the message's bytes
   std::string id;       // empty when the message cannot be read
   std::string task;
+  std::optional<Timestamp> eta;
   std::string unreadable;   // why; empty: it could be read
   std::string why;          // scheduled: "eta", "retry", "unknown task", "suspect", "delayed"; dead: the reason
   bool sent_again = false;  // a dead letter that somebody sent again under its own id: its FAILURE may stand beside it

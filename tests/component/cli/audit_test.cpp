@@ -85,6 +85,9 @@ TEST_F(Operations, AuditOfAnIdsFileThatIsNotThereSaysSo) {
   const Ended ended = run({"audit", "--ids-from", "none"});
   EXPECT_EQ(ended.code, 2);
   EXPECT_THAT(ended.err, HasSubstr("cannot read 'none'"));
+  const Ended crowded = run({"audit", "--ids-from", file_of("one\none two\n")});
+  EXPECT_EQ(crowded.code, 2);
+  EXPECT_THAT(crowded.err, HasSubstr("'one two' is not one id; it holds one a line"));
 }
 
 TEST_F(Operations, ExplainSaysWhereATaskWaitsAndWhetherAnybodyServesIt) {
@@ -96,6 +99,10 @@ TEST_F(Operations, ExplainSaysWhereATaskWaitsAndWhetherAnybodyServesIt) {
             "second (tasks.add) waits in the queue 'celery' behind about 1 message; no live Lovage worker takes from "
             "it: lovage worker -Q celery would.\n");
   EXPECT_EQ(*json({"explain", "first"}).find("ahead"), Value(0));
+  send("later", {"--eta", "2100-01-01T00:00:00Z"});
+  EXPECT_THAT(run({"explain", "later"}).out,
+              HasSubstr("behind about 2 messages; it runs at 2100-01-01T00:00:00Z at the earliest, its eta; no live"));
+  EXPECT_EQ(text(json({"explain", "later"}), "eta"), "2100-01-01T00:00:00Z");
   const Ended unknown = run({"explain", "none"});
   EXPECT_EQ(unknown.code, 1);
   EXPECT_THAT(unknown.out, StartsWith("none is unknown here: "));
