@@ -13,6 +13,7 @@
 #include "base/unique_function.hpp"
 #include "broker/settlement.hpp"
 #include "wire/queues.hpp"
+#include "wire/shared_message.hpp"
 
 namespace lovage::broker {
 
@@ -21,10 +22,14 @@ struct Delivery {
   Token token{};
   std::string queue;
   int step = 0;                                 // the priority list that it came from
-  std::string bytes;                            // the envelope, exactly as stored
+  std::string bytes;                            // the envelope, exactly as stored; empty when there is a
+  wire::SharedMessage message{};                // message, from a store that holds them decoded
   bool suspect = false;                         // its last worker died holding it: run alone, after record_start()
   int strikes = 0;                              // recorded starts that were never settled
   std::chrono::milliseconds waited_unknown{0};  // how long it has waited for a worker that knows its task
+
+  // In bytes; of a decoded message, about.
+  [[nodiscard]] std::size_t size() const noexcept { return message ? wire::envelope_size(message) : bytes.size(); }
 };
 
 struct ConsumerOptions {

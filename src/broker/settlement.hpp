@@ -11,6 +11,7 @@
 #include "base/clock.hpp"
 #include "base/strong.hpp"
 #include "wire/queues.hpp"
+#include "wire/shared_message.hpp"
 #include "wire/task_message.hpp"
 
 namespace lovage::broker {
@@ -63,10 +64,9 @@ struct BuriedMessage {
 struct Settlement {
   Token token{};
   Disposal disposal = Disposal::acknowledge;
-  // The message as it goes back (return_*, schedule): empty means unchanged.
-  std::string replacement;
-  std::optional<Marks> marks;  // with return_* and schedule; empty: as they were
-  Due due;                     // with Disposal::schedule
+  wire::SharedMessage replacement;  // the message as it goes back (return_*, schedule); none: unchanged
+  std::optional<Marks> marks;       // with return_* and schedule; empty: as they were
+  Due due;                          // with Disposal::schedule
   // With Disposal::schedule: the name of a task that this worker does not know. Workers that have not said so of it
   // may take the message before it is due.
   std::string unknown_task;

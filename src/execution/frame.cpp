@@ -58,7 +58,7 @@ void fields(Archive& archive, T& settings) {
   archive(settings.slot, settings.max_frame, settings.max_tasks, settings.max_memory_kib);
 }
 
-template <class Archive, Either<SharedMessage> T>
+template <class Archive, Either<wire::SharedMessage> T>
 void fields(Archive& archive, T& message) {
   if constexpr (std::is_const_v<T>) {
     archive(*message);

@@ -13,6 +13,7 @@
 
 #include "base/clock.hpp"
 #include "wire/result_meta.hpp"
+#include "wire/shared_message.hpp"
 #include "wire/task_message.hpp"
 
 namespace lovage::execution {
@@ -20,30 +21,9 @@ namespace lovage::execution {
 // A request's number within this worker process.
 using JobId = std::uint64_t;
 
-// A decoded message that the worker and its pool hold together: it is taken apart once and never copied.
-class SharedMessage {
- public:
-  SharedMessage() noexcept = default;  // none
-  // NOLINTBEGIN(google-explicit-constructor): stands for the message
-  SharedMessage(wire::TaskMessage&& message) : message_(std::make_shared<wire::TaskMessage>(std::move(message))) {}
-  SharedMessage(const wire::TaskMessage& message) : message_(std::make_shared<wire::TaskMessage>(message)) {}
-  // NOLINTEND(google-explicit-constructor)
-  const wire::TaskMessage& operator*() const noexcept { return *message_; }
-  const wire::TaskMessage* operator->() const noexcept { return message_.get(); }
-  operator const wire::TaskMessage&() const noexcept { return *message_; }  // NOLINT(google-explicit-constructor)
-  // For who makes it: not once it is shared.
-  wire::TaskMessage& edit() {
-    if (!message_) message_ = std::make_shared<wire::TaskMessage>();
-    return *message_;
-  }
-
- private:
-  std::shared_ptr<wire::TaskMessage> message_;
-};
-
 struct Request {
   JobId job = 0;
-  SharedMessage message;
+  wire::SharedMessage message;
   std::optional<std::chrono::milliseconds> soft_time_limit;
   std::optional<std::chrono::milliseconds> time_limit;
   bool alone = false;  // a suspect: in prefork a child of its own

@@ -134,10 +134,14 @@ void append_envelope(std::string& out, const TaskMessage& message) {
   out += "}}";
 }
 
+std::size_t envelope_size(const TaskMessage& message) noexcept {
+  constexpr std::size_t fixed = 1100;  // names, ids, routing
+  return fixed + message.body.size() / 3 * 4 + message.argsrepr.size() + message.kwargsrepr.size();
+}
+
 std::string encode_envelope(const TaskMessage& message) {
   std::string out;
-  constexpr std::size_t fixed = 1100;  // names, ids, routing: one allocation for most messages
-  out.reserve(fixed + message.body.size() / 3 * 4 + message.argsrepr.size() + message.kwargsrepr.size());
+  out.reserve(envelope_size(message));  // one allocation for most messages
   append_envelope(out, message);
   return out;
 }

@@ -2,6 +2,7 @@
 // far as routing and scheduling need it. The body stays encoded; see body.hpp.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -89,6 +90,8 @@ struct DecodeLimits {
 
 // One entry of a Redis list or SQLite row: the JSON envelope of kombu's virtual transports, body in base64.
 std::string encode_envelope(const TaskMessage& message);
+// Its size in bytes, about: without escapes and headers of the sender's own.
+std::size_t envelope_size(const TaskMessage& message) noexcept;
 void append_envelope(std::string& out, const TaskMessage& message);
 tl::expected<TaskMessage, BadMessage> decode_envelope(std::string_view bytes, const DecodeLimits& limits = {});
 

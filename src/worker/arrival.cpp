@@ -68,16 +68,19 @@ Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRu
   const wire::DecodeLimits limits{.max_bytes = facts.config().task_message_max_bytes};
   // In its envelope the body is base64, a third larger, and there are headers beside it.
   const wire::DecodeLimits envelope_limits{.max_bytes = execution::max_frame_for(limits.max_bytes)};
-  execution::SharedMessage message;
-  if (auto ok = wire::decode_envelope(message.edit(), delivery.bytes, envelope_limits); !ok)
-    return refuse(delivery.token, rules, ok.error(), now);
+  const std::size_t size = delivery.size();
+  wire::SharedMessage message = std::move(delivery.message);
+  if (!message) {
+    if (auto ok = wire::decode_envelope(message.edit(), delivery.bytes, envelope_limits); !ok)
+      return refuse(delivery.token, rules, ok.error(), now);
+  }
   if (auto bad = refused_content(message, facts)) return refuse(delivery.token, rules, *bad, now);
 
   Job job;
   job.token = delivery.token;
   job.queue = std::move(delivery.queue);
   job.marks = {.suspect = delivery.suspect, .strikes = delivery.strikes, .waited_unknown = delivery.waited_unknown};
-  job.bytes = delivery.bytes.size();
+  job.bytes = size;
   job.message = std::move(message);
   if (!wire::has_no_embed(job.message, limits)) {
     auto body = wire::decode_body(job.message, facts.accept_content, limits);

@@ -18,7 +18,7 @@ struct Job {
   std::string queue;
   broker::Marks marks;
   std::size_t bytes = 0;  // of the envelope
-  execution::SharedMessage message;
+  wire::SharedMessage message;
   std::shared_ptr<const wire::Embed> embed;  // nullptr: no callbacks, errbacks, chain or chord
   TaskRules rules;
   bool started = false;       // the pool said so

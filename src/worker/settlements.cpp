@@ -51,9 +51,9 @@ Array child_tuples(const std::vector<std::string>& ids) {
 }
 
 // The message as it goes back after something of it ran.
-std::string redelivered(wire::TaskMessage message) {
+wire::SharedMessage redelivered(wire::TaskMessage message) {
   message.redelivered = true;
-  return wire::encode_envelope(message);
+  return message;
 }
 
 milliseconds strike_backoff(int strikes) {
@@ -214,10 +214,10 @@ Settlement SettlementRules::retried(const Job& job, const Outcome& outcome, Time
   if (job.acknowledged || elsewhere) {
     settlement.sends.push_back(std::move(*next));
   } else {
-    settlement.replacement = wire::encode_envelope(*next);
     settlement.marks = broker::Marks{};
     settlement.disposal = next->eta ? Disposal::schedule : Disposal::return_tail;
     if (next->eta) settlement.due.delay = std::chrono::ceil<milliseconds>(next->eta->at - now);
+    settlement.replacement = std::move(*next);
   }
   if (job.rules.stores_errors) {
     std::vector<std::string> children = outcome.children;

@@ -26,8 +26,12 @@ wire::TaskMessage message(const std::string& id, const std::string& queue, int p
   return message;
 }
 
+std::string envelope_of(const broker::Delivery& delivery) {
+  return delivery.message ? wire::encode_envelope(delivery.message) : delivery.bytes;
+}
+
 std::string id_of(const broker::Delivery& delivery) {
-  const auto decoded = wire::decode_envelope(delivery.bytes);
+  const auto decoded = wire::decode_envelope(envelope_of(delivery));
   if (!decoded) throw std::runtime_error("a delivery cannot be decoded: " + decoded.error().detail);
   return decoded->id;
 }

@@ -59,6 +59,7 @@ std::string engine_name(const testing::TestParamInfo<Engine>& info);
 
 wire::QueueDeclaration queue_named(const std::string& name);
 wire::TaskMessage message(const std::string& id, const std::string& queue = "q", int priority = 0);
+std::string envelope_of(const broker::Delivery& delivery);
 std::string id_of(const broker::Delivery& delivery);
 std::vector<std::string> ids_of(const std::vector<broker::Delivery>& deliveries);
 void publish(broker::Broker& broker, const std::vector<wire::TaskMessage>& messages);

@@ -86,11 +86,11 @@ TEST_P(Settling, AReplacementAndItsMarksComeBack) {
   auto back = settlement(worker.take_one(), Disposal::return_head);
   auto edited = message("1");
   edited.retries = 7;
-  back.replacement = wire::encode_envelope(edited);
+  back.replacement = edited;
   back.marks = broker::Marks{true, 2, 1500ms};
   EXPECT_EQ(worker.settle(std::move(back)), SettleStatus::settled);
   const auto again = worker.take_one();
-  EXPECT_EQ(again.bytes, wire::encode_envelope(edited));
+  EXPECT_EQ(envelope_of(again), wire::encode_envelope(edited));
   EXPECT_TRUE(again.suspect);
   EXPECT_EQ(again.strikes, 2);
   EXPECT_EQ(again.waited_unknown, 1500ms);

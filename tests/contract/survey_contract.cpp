@@ -75,14 +75,14 @@ TEST_P(Surveys, EveryMessageIsSeenOnceWhereItIs) {
   EXPECT_EQ(held.holder, worker.incarnation());
   EXPECT_TRUE(held.registered);
   EXPECT_FALSE(held.started);
-  EXPECT_EQ(held.bytes, deliveries[0].bytes);
+  EXPECT_EQ(held.bytes, envelope_of(deliveries[0]));
   const auto& scheduled = seen.at("later");
   EXPECT_EQ(scheduled.place, Place::scheduled);
   EXPECT_EQ(scheduled.queue, "q");
   ASSERT_TRUE(scheduled.due);
   EXPECT_GT(*scheduled.due, Clock::system().now() + 30min);
   EXPECT_EQ(scheduled.marks, (broker::Marks{true, 2, 3s}));
-  EXPECT_EQ(scheduled.bytes, deliveries[1].bytes);
+  EXPECT_EQ(scheduled.bytes, envelope_of(deliveries[1]));
   const auto& letter = seen.at("dead");
   EXPECT_EQ(letter.place, Place::dead);
   EXPECT_EQ(letter.letter.reason, "poison");

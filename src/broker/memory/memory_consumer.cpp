@@ -116,7 +116,7 @@ class MemoryConsumer final : public Consumer {
     Reserved reserved = store_->reserve(id_, reserving_ ? credit_ : Credit{});
     if (reserved.next_due) wait_for(*reserved.next_due);
     if (!reserved.deliveries.empty()) {
-      for (const auto& delivery : reserved.deliveries) credit_.bytes -= std::min(credit_.bytes, delivery.bytes.size());
+      for (const auto& delivery : reserved.deliveries) credit_.bytes -= std::min(credit_.bytes, delivery.size());
       credit_.messages -= reserved.deliveries.size();
       credit_.used = true;
       events_->on_deliveries(std::move(reserved.deliveries));

@@ -18,13 +18,20 @@
 #include "broker/broker.hpp"
 #include "broker/settlement.hpp"
 #include "wire/queues.hpp"
+#include "wire/shared_message.hpp"
 
 namespace lovage::broker::memory {
 
 struct Message {
   std::uint64_t position = 0;  // ascends within the store; kept while it is reserved, so that it goes back to its place
-  std::string bytes;
+  wire::SharedMessage content;  // decoded: whoever sent it and whoever takes it live in this process
   Marks marks;
+};
+
+// Of a survey: its bytes are written once the lock is let go.
+struct Found {
+  Sighting sighting;
+  wire::SharedMessage content;
 };
 
 class Queue {
@@ -57,8 +64,8 @@ class Queue {
   std::size_t move_due(Timestamp now, std::size_t most, std::uint64_t& last_position);
 
   // Adds what is ready, in the order in which it is taken; what is scheduled, in the order of time.
-  void add_ready(const std::string& name, std::vector<Sighting>& sightings) const;
-  void add_scheduled(const std::string& name, std::vector<Sighting>& sightings) const;
+  void add_ready(const std::string& name, std::vector<Found>& found) const;
+  void add_scheduled(const std::string& name, std::vector<Found>& found) const;
 
   // The task after this one in the order of names that some worker did not know; nullptr: none.
   [[nodiscard]] const std::string* next_unknown(const std::string& task) const;

@@ -160,11 +160,6 @@ class Store {
     std::vector<std::shared_ptr<Bell>> bells_;
   };
 
-  // A message on its way into the store, encoded before the lock is taken.
-  struct Outgoing {
-    const wire::TaskMessage* message;
-    std::string bytes;
-  };
   class Picker;
 
   // With the lock held.
@@ -173,7 +168,7 @@ class Store {
   void drop_if_unused(Entry& queue);
   void declare(const wire::QueueDeclaration& queue);
   Result<std::vector<std::string>> route(const wire::TaskMessage& message) const;
-  void place(Turn& turn, const std::vector<std::string>& queues, Outgoing outgoing);
+  void place(Turn& turn, const std::vector<std::string>& queues, const wire::SharedMessage& message);
   void pick(Worker& worker, Picker& picker, Timestamp now);
   void pick_unknown(Worker& worker, Entry& queue, int step, Timestamp now, Picker& picker);
   void hand_out(Worker& worker, Entry& queue, int step, Message message, std::chrono::milliseconds ahead,
@@ -181,10 +176,10 @@ class Store {
   Worker* find_worker(WorkerId id);
   Worker* find_worker(const IncarnationId& incarnation);
   void give_back(Turn& turn, WorkerId id);
-  SettleStatus carry_out(Turn& turn, Worker& worker, Work& work, std::span<Outgoing> sends);
-  SettleStatus settle(Turn& turn, Worker& worker, Settlement& settlement, std::span<Outgoing> sends);
+  SettleStatus carry_out(Turn& turn, Worker& worker, Work& work);
+  SettleStatus settle(Turn& turn, Worker& worker, Settlement& settlement);
   void dispose(Turn& turn, Worker& worker, Settlement& settlement, Reservation reservation);
-  bool bury_unroutable(Settlement& settlement, std::vector<Outgoing>& sends);
+  bool route_all(Settlement& settlement, std::vector<std::vector<std::string>>& routed);
   void bury(const BuriedMessage& buried);
   void bury(DeadLetter letter, std::string queue, int step, std::string bytes);
   void put_result(StoreResult result, Timestamp now);

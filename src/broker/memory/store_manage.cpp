@@ -68,13 +68,12 @@ std::optional<DeadLetterEntry> Store::dead_letter(const std::string& key_or_id) 
 }
 
 Result<void> Store::retry_dead_letter(const std::string& key, const wire::TaskMessage& message) {
-  Outgoing outgoing{&message, wire::encode_envelope(message)};
   Turn turn(*this);
   auto queues = route(message);
   if (!queues) return tl::unexpected(queues.error());
   const auto number = key_number(key);
   if (!number || dead_letters_.erase(*number) == 0) return fail(Errc::not_found, "no dead letter '" + key + "'");
-  place(turn, *queues, std::move(outgoing));
+  place(turn, *queues, message);
   return {};
 }
 

@@ -27,12 +27,12 @@ class Store::Picker {
     // A suspect runs alone: it waits until the worker holds nothing, and nothing is taken past it.
     const bool alone = deliveries_.empty() && !holds_others_;
     const bool first = deliveries_.empty() && !credit_.used;
-    const bool fits = first || bytes_ + message->bytes.size() <= credit_.bytes;
+    const bool fits = first || bytes_ + wire::envelope_size(message->content) <= credit_.bytes;
     if (!fits || (message->marks.suspect && !alone)) enough_ = true;
     return !enough_;
   }
   void add(Delivery delivery) {
-    bytes_ += delivery.bytes.size();
+    bytes_ += delivery.size();
     enough_ = delivery.suspect || deliveries_.size() + 1 == credit_.messages;
     deliveries_.push_back(std::move(delivery));
   }
@@ -68,12 +68,11 @@ Result<std::vector<std::string>> Store::route(const wire::TaskMessage& message) 
   return exchanges_.route(message);
 }
 
-void Store::place(Turn& turn, const std::vector<std::string>& queues, Outgoing outgoing) {
-  const int step = wire::priority_step(outgoing.message->priority);
-  for (std::size_t i = 0; i < queues.size(); ++i) {
-    const bool last = i + 1 == queues.size();
-    Entry& queue = queue_named(queues[i]);
-    queue.second.put(step, {++last_position_, last ? std::move(outgoing.bytes) : outgoing.bytes, {}});
+void Store::place(Turn& turn, const std::vector<std::string>& queues, const wire::SharedMessage& message) {
+  const int step = wire::priority_step(message->priority);
+  for (const auto& name : queues) {
+    Entry& queue = queue_named(name);
+    queue.second.put(step, {++last_position_, message, {}});
     turn.came(queue);
   }
 }
@@ -81,19 +80,16 @@ void Store::place(Turn& turn, const std::vector<std::string>& queues, Outgoing o
 std::vector<Result<void>> Store::publish(std::span<const wire::TaskMessage> messages) {
   std::vector<Result<void>> outcomes;
   outcomes.reserve(messages.size());
-  std::vector<Outgoing> chunk;
+  std::vector<wire::SharedMessage> chunk;
   while (outcomes.size() < messages.size()) {
     chunk.clear();
     const auto rest = messages.subspan(outcomes.size());
-    for (const auto& message : rest.first(std::min(rest.size(), kPublishAtOnce))) {
-      chunk.push_back({&message, wire::encode_envelope(message)});
-      chunk.back().bytes.shrink_to_fit();  // it may wait long
-    }
+    for (const auto& message : rest.first(std::min(rest.size(), kPublishAtOnce))) chunk.emplace_back(message);
     Turn turn(*this);
-    for (auto& outgoing : chunk) {
-      auto queues = route(*outgoing.message);
+    for (const auto& message : chunk) {
+      auto queues = route(message);
       if (queues) {
-        place(turn, *queues, std::move(outgoing));
+        place(turn, *queues, message);
         outcomes.emplace_back();
       } else {
         outcomes.emplace_back(tl::unexpected(std::move(queues.error())));
@@ -158,7 +154,13 @@ void Store::pick_unknown(Worker& worker, Entry& queue, int step, Timestamp now, 
 void Store::hand_out(Worker& worker, Entry& queue, int step, Message message, std::chrono::milliseconds ahead,
                      Picker& picker) {
   const Token token(worker.next_token++);
-  Delivery delivery{token, queue.first, step, message.bytes, message.marks.suspect, message.marks.strikes, {}};
+  Delivery delivery{.token = token,
+                    .queue = queue.first,
+                    .step = step,
+                    .bytes = {},
+                    .message = message.content,
+                    .suspect = message.marks.suspect,
+                    .strikes = message.marks.strikes};
   // What it need not wait any more has been counted in advance.
   delivery.waited_unknown = std::max(message.marks.waited_unknown - ahead, std::chrono::milliseconds(0));
   if (delivery.suspect) worker.lone = token;

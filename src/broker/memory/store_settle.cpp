@@ -26,31 +26,20 @@ std::vector<SettleStatus> Store::carry_out(WorkerId id, std::span<Work> works) {
   statuses.reserve(works.size());
   while (statuses.size() < works.size()) {
     const auto rest = works.subspan(statuses.size());
-    const auto chunk = rest.first(std::min(rest.size(), kSettleAtOnce));
-    std::vector<Outgoing> outgoing;
-    for (const auto& work : chunk) {
-      const auto* settlement = std::get_if<Settlement>(&work);
-      if (settlement == nullptr) continue;
-      for (const auto& message : settlement->sends) outgoing.push_back({&message, wire::encode_envelope(message)});
-    }
-    std::span<Outgoing> sends(outgoing);
     Turn turn(*this);
     Worker* const worker = find_worker(id);
     if (worker != nullptr) worker->listening = false;  // it reserves next, and need not be woken by its own work
-    for (auto& work : chunk) {
-      auto* const settlement = std::get_if<Settlement>(&work);
-      const std::size_t count = settlement == nullptr ? 0 : settlement->sends.size();
-      statuses.push_back(worker == nullptr ? SettleStatus::fenced : carry_out(turn, *worker, work, sends.first(count)));
-      sends = sends.subspan(count);
+    for (auto& work : rest.first(std::min(rest.size(), kSettleAtOnce))) {
+      statuses.push_back(worker == nullptr ? SettleStatus::fenced : carry_out(turn, *worker, work));
     }
   }
   return statuses;
 }
 
-SettleStatus Store::carry_out(Turn& turn, Worker& worker, Work& work, std::span<Outgoing> sends) {
+SettleStatus Store::carry_out(Turn& turn, Worker& worker, Work& work) {
   const auto held = worker.reserved.find(token_of(work));
   if (held == worker.reserved.end()) return SettleStatus::fenced;
-  if (auto* settlement = std::get_if<Settlement>(&work)) return settle(turn, worker, *settlement, sends);
+  if (auto* settlement = std::get_if<Settlement>(&work)) return settle(turn, worker, *settlement);
   if (auto* state = std::get_if<StateUpdate>(&work)) {
     put_result(std::move(state->result), clock().now());
   } else {
@@ -59,49 +48,35 @@ SettleStatus Store::carry_out(Turn& turn, Worker& worker, Work& work, std::span<
   return SettleStatus::settled;
 }
 
-SettleStatus Store::settle(Turn& turn, Worker& worker, Settlement& settlement, std::span<Outgoing> sends) {
+SettleStatus Store::settle(Turn& turn, Worker& worker, Settlement& settlement) {
   // What can be refused is found out before anything else is changed. A queue that is known without its message does
   // no harm.
-  for (const auto& queue : settlement.declares) declare(queue);
-  std::vector<Outgoing> others;
   std::vector<std::vector<std::string>> routed;
-  while (routed.size() < sends.size()) {
-    auto queues = route(*sends[routed.size()].message);
-    if (queues) {
-      routed.push_back(std::move(*queues));
-    } else {
-      if (!bury_unroutable(settlement, others)) return SettleStatus::failed;
-      sends = others;
-      routed.clear();
-    }
-  }
+  if (!route_all(settlement, routed)) return SettleStatus::failed;
   if (worker.lone == settlement.token) worker.lone.reset();
   auto held = worker.reserved.extract(settlement.token);
   dispose(turn, worker, settlement, std::move(held.mapped()));
   for (auto& result : settlement.results) put_result(std::move(result), clock().now());
-  for (std::size_t i = 0; i < sends.size(); ++i) place(turn, routed[i], std::move(sends[i]));
+  for (std::size_t i = 0; i < routed.size(); ++i) place(turn, routed[i], std::move(settlement.sends[i]));
   for (const auto& buried : settlement.buried) bury(buried);
   return SettleStatus::settled;
 }
 
-// Leaves the sends that have a way in `sends`, encoded; false: one that has none is not to become a dead letter.
-bool Store::bury_unroutable(Settlement& settlement, std::vector<Outgoing>& sends) {
-  for (std::size_t i = 0; i < settlement.sends.size();) {
-    const wire::TaskMessage& message = settlement.sends[i];
-    const auto queues = route(message);
+// The queues of all sends; those that have none become dead letters. False: one is not to become one.
+bool Store::route_all(Settlement& settlement, std::vector<std::vector<std::string>>& routed) {
+  std::size_t declared = 0;
+  for (;;) {
+    for (; declared < settlement.declares.size(); ++declared) declare(settlement.declares[declared]);
+    if (routed.size() == settlement.sends.size()) return true;
+    const wire::TaskMessage& message = settlement.sends[routed.size()];
+    auto queues = route(message);
     if (queues) {
-      ++i;
-      continue;
-    }
-    const std::string id = message.id;
-    if (!bury_send(settlement, i)) {
-      log::error(fmt::format("Cannot settle: task {}: {}", id, queues.error().message));
+      routed.push_back(std::move(*queues));
+    } else if (!bury_send(settlement, routed.size())) {
+      log::error(fmt::format("Cannot settle: task {}: {}", message.id, queues.error().message));
       return false;
     }
-    for (const auto& queue : settlement.declares) declare(queue);
   }
-  for (const auto& message : settlement.sends) sends.push_back({&message, wire::encode_envelope(message)});
-  return true;
 }
 
 void Store::dispose(Turn& turn, Worker& worker, Settlement& settlement, Reservation reservation) {
@@ -111,11 +86,11 @@ void Store::dispose(Turn& turn, Worker& worker, Settlement& settlement, Reservat
   queue.released();
   const bool leaves = settlement.disposal == Disposal::acknowledge || settlement.disposal == Disposal::dead_letter;
   if (settlement.disposal == Disposal::dead_letter) {
-    bury(std::move(settlement.dead_letter), entry.first, reservation.step, std::move(message.bytes));
+    bury(std::move(settlement.dead_letter), entry.first, reservation.step, wire::encode_envelope(message.content));
   }
   if (leaves) return drop_if_unused(entry);
 
-  if (!settlement.replacement.empty()) message.bytes = std::move(settlement.replacement);
+  if (settlement.replacement) message.content = std::move(settlement.replacement);
   if (settlement.marks) message.marks = *settlement.marks;
   if (settlement.disposal == Disposal::schedule) {
     if (!settlement.unknown_task.empty()) {

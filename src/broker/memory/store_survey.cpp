@@ -6,65 +6,65 @@
 
 namespace lovage::broker::memory {
 
-void Queue::add_ready(const std::string& name, std::vector<Sighting>& sightings) const {
+void Queue::add_ready(const std::string& name, std::vector<Found>& found) const {
   for (std::size_t i = 0; i < lists_.size(); ++i) {
     std::uint64_t ahead = 0;
     for (const auto& message : lists_[i]) {
       Sighting sighting;
       sighting.queue = name;
       sighting.step = wire::kDefaultPrioritySteps[i];
-      sighting.bytes = message.bytes;
       sighting.ahead = ahead++;
       sighting.marks = message.marks;
-      sightings.push_back(std::move(sighting));
+      found.push_back({std::move(sighting), message.content});
     }
   }
 }
 
-void Queue::add_scheduled(const std::string& name, std::vector<Sighting>& sightings) const {
+void Queue::add_scheduled(const std::string& name, std::vector<Found>& found) const {
   for (const auto& [key, scheduled] : schedule_) {
     Sighting sighting;
     sighting.place = Place::scheduled;
     sighting.queue = name;
     sighting.step = scheduled.step;
-    sighting.bytes = scheduled.message.bytes;
     sighting.due = key.first;
     sighting.marks = scheduled.message.marks;
-    sightings.push_back(std::move(sighting));
+    found.push_back({std::move(sighting), scheduled.message.content});
   }
 }
 
 void Store::survey(const SurveyVisit& visit) {
   const auto show = [&](auto add) {
-    std::vector<Sighting> sightings;
+    std::vector<Found> found;
     {
       const std::lock_guard lock(mutex_);
-      add(sightings);
+      add(found);
     }
-    for (auto& sighting : sightings) visit(std::move(sighting));
+    for (auto& [sighting, content] : found) {
+      if (content) sighting.bytes = wire::encode_envelope(content);
+      visit(std::move(sighting));
+    }
   };
-  show([this](auto& sightings) {
-    for (const auto& [name, queue] : queues_) queue.add_ready(name, sightings);
+  show([this](auto& found) {
+    for (const auto& [name, queue] : queues_) queue.add_ready(name, found);
   });
-  show([this](auto& sightings) {
+  show([this](auto& found) {
     for (const auto& [id, worker] : workers_) {
       for (const auto& [token, reservation] : worker.reserved) {
         Sighting sighting;
         sighting.place = Place::reserved;
         sighting.queue = reservation.queue->first;
         sighting.step = reservation.step;
-        sighting.bytes = reservation.message.bytes;
         sighting.holder = worker.incarnation;
         sighting.started = reservation.started;
         sighting.marks = reservation.message.marks;
-        sightings.push_back(std::move(sighting));
+        found.push_back({std::move(sighting), reservation.message.content});
       }
     }
   });
-  show([this](auto& sightings) {
-    for (const auto& [name, queue] : queues_) queue.add_scheduled(name, sightings);
+  show([this](auto& found) {
+    for (const auto& [name, queue] : queues_) queue.add_scheduled(name, found);
   });
-  show([this](auto& sightings) {
+  show([this](auto& found) {
     for (const auto& [key, entry] : dead_letters_) {
       Sighting sighting;
       sighting.place = Place::dead;
@@ -73,7 +73,7 @@ void Store::survey(const SurveyVisit& visit) {
       sighting.bytes = entry.bytes;
       sighting.letter_key = entry.key;
       sighting.letter = entry.letter;
-      sightings.push_back(std::move(sighting));
+      found.push_back({std::move(sighting), {}});
     }
   });
 }

@@ -57,7 +57,8 @@ bool is_plain(const SettleItem& item) {
 }  // namespace
 
 std::size_t SettleItem::bytes() const {
-  std::size_t sum = settlement.replacement.size() + settlement.dead_letter.detail.size();
+  std::size_t sum = settlement.dead_letter.detail.size();
+  if (settlement.replacement) sum += wire::envelope_size(settlement.replacement);
   for (const auto& result : settlement.results) sum += result.meta.size();
   for (const auto& send : sends) sum += send.bytes.size() * send.lists.size();
   for (const auto& buried : settlement.buried) sum += 2 * buried.message.body.size();
@@ -163,6 +164,10 @@ void SettleBatch::add_index_of(const std::string& key) {
   args_.add(found->second);
 }
 
+void SettleBatch::add_replacement(const Settlement& settlement) {
+  args_.add(settlement.replacement ? wire::encode_envelope(settlement.replacement) : "");
+}
+
 void SettleBatch::add_disposal(const SettleItem& item) {
   const Settlement& settlement = item.settlement;
   switch (settlement.disposal) {
@@ -171,12 +176,12 @@ void SettleBatch::add_disposal(const SettleItem& item) {
     case Disposal::return_head:
     case Disposal::return_tail:
       add_index_of(keys_->list(item.list_name));
-      args_.add(settlement.replacement);
+      add_replacement(settlement);
       args_.add(marks_text(settlement.marks));
       return;
     case Disposal::schedule:
       add_index_of(keys_->schedule(item.list_name));
-      args_.add(settlement.replacement);
+      add_replacement(settlement);
       args_.add(marks_text(settlement.marks));
       args_.add(due_text(settlement.due));
       // The token makes two equal messages two members; an eta goes to the head when it is due, back-off to the tail.

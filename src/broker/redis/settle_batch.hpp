@@ -84,6 +84,7 @@ class SettleBatch {
   void add_plain(const SettleItem& item);
   void add_index_of(const std::string& key);
   void add_letter(std::string_view queue, int step, const DeadLetter& letter);
+  void add_replacement(const Settlement& settlement);
   void add_disposal(const SettleItem& item);
 
   const Keys* keys_;

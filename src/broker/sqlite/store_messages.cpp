@@ -60,8 +60,13 @@ Result<void> pick(client::SqliteQuery& rows, const std::string& queue, int step,
     const Timestamp due{std::chrono::microseconds(rows.integer(5))};
     const auto ahead = std::chrono::ceil<std::chrono::milliseconds>(std::max(due, now) - now);
     const auto waited = std::max(std::chrono::milliseconds(rows.integer(4)) - ahead, std::chrono::milliseconds(0));
-    picker.add({rows.integer(0), Delivery{Token{}, queue, step, std::string(bytes), suspect,
-                                          static_cast<int>(rows.integer(3)), waited}});
+    picker.add({rows.integer(0), Delivery{.token = {},
+                                          .queue = queue,
+                                          .step = step,
+                                          .bytes = std::string(bytes),
+                                          .suspect = suspect,
+                                          .strikes = static_cast<int>(rows.integer(3)),
+                                          .waited_unknown = waited}});
   }
   return {};
 }

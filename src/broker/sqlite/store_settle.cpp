@@ -111,7 +111,8 @@ Result<std::int64_t> Store::write_return(OwnerId owner, const Settlement& settle
   update.bind(1, owner.get()).bind(2, static_cast<std::int64_t>(settlement.token.get()));
   update.bind(3, place_of(settlement.disposal));
   if (settlement.disposal == Disposal::schedule) update.bind(4, due_of(settlement.due, now()));
-  if (!settlement.replacement.empty()) update.bind_blob(5, settlement.replacement);
+  const std::string replacement = settlement.replacement ? wire::encode_envelope(settlement.replacement) : "";
+  if (settlement.replacement) update.bind_blob(5, replacement);
   if (const auto& marks = settlement.marks) {
     update.bind(6, marks->suspect ? 1 : 0).bind(7, marks->strikes).bind(8, marks->waited_unknown.count());
   }

@@ -24,7 +24,7 @@ wire::TaskMessage message(const std::string& id, const std::string& queue = "q")
 
 std::vector<std::string> ids_of(const std::vector<Delivery>& deliveries) {
   std::vector<std::string> ids;
-  for (const auto& delivery : deliveries) ids.push_back(wire::decode_envelope(delivery.bytes).value().id);
+  for (const auto& delivery : deliveries) ids.push_back(delivery.message->id);
   return ids;
 }
 

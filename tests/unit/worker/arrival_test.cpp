@@ -121,7 +121,7 @@ TEST(Arriving, FutureEtasWaitInTheSchedule) {
   const auto settlement = settled(World(), delivery_of(message));
   EXPECT_EQ(settlement.disposal, Disposal::schedule);
   EXPECT_EQ(settlement.due.delay, hours(1));
-  EXPECT_TRUE(settlement.replacement.empty());
+  EXPECT_FALSE(settlement.replacement);
   message.eta = wire::to_wire_time(kNow);
   EXPECT_TRUE(std::holds_alternative<Accepted>(arrive(World(), delivery_of(message))));
 }

@@ -121,7 +121,7 @@ TEST(Retried, WaitsInTheScheduleOfItsQueue) {
   EXPECT_EQ(settlement.disposal, Disposal::schedule);
   EXPECT_EQ(settlement.due.delay, seconds(2));
   EXPECT_TRUE(settlement.sends.empty());
-  const auto next = wire::decode_envelope(settlement.replacement);
+  const auto next = settlement.replacement;
   ASSERT_TRUE(next);
   EXPECT_EQ(next->id, "id-1");
   EXPECT_EQ(next->retries, 1);
@@ -147,7 +147,7 @@ TEST(Retried, ReplacesArgumentsInTheFormatTheyCameIn) {
   Outcome outcome = retry_in(seconds(1));
   outcome.retry.args = Array{Value(8)};
   const auto settlement = settle(World(), message_of(body, format), outcome);
-  const auto next = wire::decode_envelope(settlement.replacement);
+  const auto next = settlement.replacement;
   ASSERT_TRUE(next);
   EXPECT_EQ(next->content_type, "application/x-msgpack");
   EXPECT_EQ(next->compression, "application/x-gzip");
@@ -164,7 +164,7 @@ TEST(Retried, WithArgumentsThatAreTooLargeFails) {
   world.config.task_compression_threshold = 500;
   Outcome outcome = retry_in(seconds(1));
   outcome.retry.args = Array{std::string(600, 'x')};
-  const auto compressed = wire::decode_envelope(settle(world, message_of(), outcome).replacement);
+  const auto compressed = settle(world, message_of(), outcome).replacement;
   ASSERT_TRUE(compressed);
   EXPECT_EQ(compressed->compression, "application/x-gzip");
   outcome.retry.args = Array{std::string(1'000, 'x')};
@@ -185,7 +185,7 @@ TEST(Retried, AfterAbsurdDelaysStaysInTheScheduleWithATimeThatCanBeRead) {
     const auto settlement = settle(World(), message, outcome);
     EXPECT_EQ(settlement.disposal, Disposal::schedule);
     EXPECT_GT(settlement.due.delay, std::chrono::years(900));
-    const auto next = wire::decode_envelope(settlement.replacement);
+    const auto next = settlement.replacement;
     ASSERT_TRUE(next);
     EXPECT_GT(next->eta->at, kNow + std::chrono::years(900));
     EXPECT_EQ(next->retries, message.retries);
@@ -195,7 +195,7 @@ TEST(Retried, AfterAbsurdDelaysStaysInTheScheduleWithATimeThatCanBeRead) {
 TEST(Retried, WithoutDelayGoesToTheTailAtOnce) {
   const auto settlement = settle(World(), message_of(), retry_in(seconds(0)));
   EXPECT_EQ(settlement.disposal, Disposal::return_tail);
-  EXPECT_FALSE(wire::decode_envelope(settlement.replacement)->eta);
+  EXPECT_FALSE(settlement.replacement->eta);
 }
 
 TEST(Retried, ToAnotherQueueIsSentThere) {
@@ -238,7 +238,7 @@ TEST(Rejected, GoesToTheTailOrToTheDeadLetters) {
   settlement = settle(World(), message_of(), outcome);
   EXPECT_EQ(settlement.disposal, Disposal::return_tail);
   EXPECT_TRUE(settlement.results.empty());
-  EXPECT_TRUE(wire::decode_envelope(settlement.replacement)->redelivered);
+  EXPECT_TRUE(settlement.replacement->redelivered);
 }
 
 // --- Death ---------------------------------------------------------------------------------------------
@@ -276,7 +276,7 @@ TEST(Lost, FailsWhereItIsNotReturned) {
 TEST(NotStarted, GoesBackToTheHeadUnchanged) {
   const auto settlement = settle(World(), message_of(), outcome_of(Outcome::Kind::not_started));
   EXPECT_EQ(settlement.disposal, Disposal::return_head);
-  EXPECT_TRUE(settlement.replacement.empty());
+  EXPECT_FALSE(settlement.replacement);
   EXPECT_TRUE(settlement.results.empty());
 }
 
