@@ -36,7 +36,7 @@ void Doorbells::add(const std::string& list_key, const std::string& inbox_key) {
   // A wait that was blocked when its connection broke may have brought something all the same.
   events.on_connected = [this, at] {
     at->armed = false;
-    events_.on_ring(at->list);
+    events_.on_reconnected(at->list);
   };
   events.on_disconnected = [at](const Failure&, std::chrono::milliseconds) { at->armed = false; };
   bell->connection = std::make_unique<client::RedisAsync>(loop_, options_, std::move(events));
@@ -60,22 +60,33 @@ void Doorbells::start_over(client::RedisAsync& commands) {
   }
 }
 
-void Doorbells::arm() {
+void Doorbells::arm(const std::function<ScriptCall(const std::string& list)>& take_of) {
   for (const auto& bell : bells_) {
     if (bell->armed || !bell->connection->connected()) continue;
     bell->armed = true;
     bell->unblocking = false;
-    bell->connection->command({"BLMOVE", bell->list, bell->inbox, "RIGHT", "LEFT", wait_seconds_},
-                              [this, at = bell.get()](Result<client::RedisReply> reply) { answered(*at, reply); });
+    const ScriptCall take = take_of(bell->list);
+    std::string bytes;
+    client::append_command(bytes, {"BLMOVE", bell->list, bell->inbox, "RIGHT", "LEFT", wait_seconds_});
+    std::string key_count;
+    client::append_command(bytes, words_of(take, Send::by_sha, key_count));
+    bell->connection->pipeline(std::move(bytes), 2, [this, at = bell.get()](auto replies) {
+      at->armed = false;
+      if (replies) answered(*at, (*replies)[0], (*replies)[1]);  // else on_reconnected
+    });
   }
 }
 
-void Doorbells::answered(Bell& bell, const Result<client::RedisReply>& reply) {
-  bell.armed = false;
-  if (!reply) return;  // on_connected rings
-  if (!reply->is_error()) return reply->is_nil() ? events_.on_quiet() : events_.on_ring(bell.list);
+void Doorbells::answered(Bell& bell, const client::RedisReply& wait, client::RedisReply& take) {
+  if (take.items.size() == 2) return events_.on_taken(bell.list, std::move(take.items[1].text));
+  if (is_noscript(take)) {
+    bell.connection->command({"SCRIPT", "LOAD", take_script().text()}, [](const Result<client::RedisReply>&) {});
+  }
   // READONLY and the like: the connection is made anew, and finds the master again.
-  if (!client::wants_another_server(*reply)) events_.on_refused(bell.list, reply->text);
+  if (client::wants_another_server(wait)) return;
+  if (wait.is_error()) return events_.on_refused(bell.list, wait.text);
+  const bool empty = take.items.size() == 1 && take.items[0].integer == 1;
+  empty || (wait.is_nil() && take.is_error()) ? events_.on_quiet() : events_.on_ring(bell.list);
 }
 
 void Doorbells::unblock(client::RedisAsync& commands) {

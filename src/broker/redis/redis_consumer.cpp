@@ -51,6 +51,11 @@ void RedisConsumer::start(ConsumerEvents& events) {
   commands_ = std::make_unique<client::RedisAsync>(loop_, std::move(options), std::move(calls));
 
   Doorbells::Events bells;
+  bells.on_taken = [this](const std::string& list, std::string message) { taken(list, std::move(message)); };
+  bells.on_reconnected = [this](const std::string& list) {
+    if (state_ == State::ready) compare_count();
+    rung(list);
+  };
   bells.on_ring = [this](const std::string& list) { rung(list); };
   bells.on_quiet = [this] { pump_at_end_of_turn(); };
   bells.on_refused = [this](const std::string& list, const std::string& error) {
@@ -97,7 +102,7 @@ void RedisConsumer::connected() {
   asked_bindings_.clear();
   declared_.clear();
   if (registered_) bells_->start_over(*commands_);
-  for (const Script* script : {&reserve_script(), &settle_script()}) {
+  for (const Script* script : {&reserve_script(), &take_script(), &settle_script()}) {
     commands_->command({"SCRIPT", "LOAD", script->text()}, [](const Result<client::RedisReply>&) {});
   }
   registered_ ? check_registration() : register_incarnation();

@@ -71,7 +71,8 @@ class RedisConsumer final : public Consumer {
     std::string key;
     std::string inbox;
     std::string schedule;
-    bool active = true;  // cancelled queues stay known: reservations may still name them
+    bool active = true;         // cancelled queues stay known: reservations may still name them
+    std::uint64_t awaited = 0;  // token of what its wait brings; 0: that has come by another way
   };
 
   // --- lifecycle: redis_consumer.cpp
@@ -96,6 +97,9 @@ class RedisConsumer final : public Consumer {
   void try_again();
 
   // --- reserving: reserving.cpp
+  std::deque<List>::iterator find_list(const std::string& key);
+  ScriptCall take_call(const std::string& list_key);
+  void taken(const std::string& list_key, std::string message);
   void rung(const std::string& list_key);
   void look_everywhere();
   void send_reserves();
@@ -157,7 +161,7 @@ class RedisConsumer final : public Consumer {
   std::size_t credit_ = 0;
   std::size_t credit_bytes_ = 0;
   bool credit_untouched_ = false;  // nothing came for it yet: one message may, whatever its size
-  std::size_t asked_ = 0;          // by reserves that are in flight
+  std::size_t asked_ = 0;          // by reserves that are in flight; waits may bring one each, too
   std::size_t asked_bytes_ = 0;
   std::size_t in_flight_ = 0;
   bool hungry_ = true;          // lists may hold something
@@ -168,9 +172,7 @@ class RedisConsumer final : public Consumer {
   bool plenty_ = false;         // the queues held more than the last reserve took
   bool paused_ = false;         // the reserve script was refused: nothing is asked for until the retry timer
   bool alone_ = false;          // a suspect is held, or waits until nothing is
-  std::uint64_t rings_ = 0;
-  std::uint64_t rings_heard_ = 0;
-  std::size_t turn_ = 0;  // which queue comes first
+  std::size_t turn_ = 0;        // which queue comes first
   Monotonic due_at_ = Monotonic::max();
 
   std::deque<SettleItem> pending_;    // for the batches after batch_, and what waits for bindings

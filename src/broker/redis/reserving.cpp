@@ -1,6 +1,8 @@
 // RedisConsumer: taking messages out of the queues, and adopting what the server gave without our hearing it.
 #include <algorithm>
 #include <charconv>
+#include <limits>
+#include <tuple>
 #include <utility>
 
 #include "base/logging.hpp"
@@ -13,6 +15,7 @@ constexpr std::size_t kBatch = 64;
 constexpr std::size_t kInFlight = 3;  // while there is plenty
 constexpr std::size_t kWorthAsking = 32;
 constexpr std::size_t kAdoptAtOnce = 64;
+constexpr std::size_t kAnySize = std::numeric_limits<std::int32_t>::max();  // the server has no larger values
 constexpr std::chrono::milliseconds kLongestWait = std::chrono::years(100);
 
 // "suspect:strikes:waited_ms", more fields may follow.
@@ -41,13 +44,46 @@ void RedisConsumer::set_credit(std::size_t messages, std::size_t bytes) {
   pump_at_end_of_turn();
 }
 
+std::deque<RedisConsumer::List>::iterator RedisConsumer::find_list(const std::string& key) {
+  return std::find_if(lists_.begin(), lists_.end(), [&](const List& list) { return list.key == key; });
+}
+
+// What may come unasked is no more than what was wanted when the wait began.
+ScriptCall RedisConsumer::take_call(const std::string& list_key) {
+  List& list = *find_list(list_key);
+  list.awaited = next_token_++;
+  const auto& [keys, id] = std::tie(setup_.keys, setup_.incarnation);
+  const std::size_t budget = credit_untouched_ ? kAnySize : credit_bytes_;
+  return {&take_script(),
+          {keys.incarnations(), keys.reserved(id), keys.held_marks(id), keys.marks(), list.key, list.inbox},
+          {id.get(), std::to_string(list.awaited), list.name, std::to_string(held_.size() + credit_),
+           std::to_string(budget)}};
+}
+
+// A wait brought one message, and there was nothing else: it is reserved already.
+void RedisConsumer::taken(const std::string& list_key, std::string message) {
+  pump_at_end_of_turn();
+  const auto list = find_list(list_key);
+  if (list == lists_.end() || list->awaited == 0) return;
+  Delivery delivery;
+  delivery.token = Token(std::exchange(list->awaited, 0));
+  delivery.queue = list->queue;
+  delivery.step = list->step;
+  delivery.bytes = std::move(message);
+  held_.try_emplace(delivery.token.get(), Held{.list = static_cast<std::size_t>(list - lists_.begin())});
+  credit_ -= std::min<std::size_t>(credit_, 1);
+  credit_bytes_ -= std::min(credit_bytes_, delivery.bytes.size());
+  credit_untouched_ = false;
+  std::vector<Delivery> deliveries;
+  deliveries.push_back(std::move(delivery));
+  events_->on_deliveries(std::move(deliveries));
+}
+
 // An idle worker is told by the ring where to look: all other lists were empty, and ring for themselves.
 void RedisConsumer::rung(const std::string& list_key) {
-  ++rings_;
   ++wishes_;
   hungry_ = look_ = true;
-  const auto list =
-      std::find_if(lists_.begin(), lists_.end(), [&](const List& known) { return known.key == list_key; });
+  const auto list = find_list(list_key);
   if (list != lists_.end()) rung_.insert(static_cast<std::size_t>(list - lists_.begin()));
   pump_at_end_of_turn();
 }
@@ -59,12 +95,12 @@ void RedisConsumer::look_everywhere() {
 
 void RedisConsumer::send_reserves() {
   if (lists_.empty() || paused_) return;
-  // A worker that has enough ends the waits; so does the first ring, when each of the others could bring one too many.
-  const bool rung = std::exchange(rings_heard_, rings_) != rings_;
-  if (!wants_more() || (rung && credit_ < asked_ + bells_->waiting())) bells_->unblock(*commands_);
+  // A worker that has enough ends the waits; so does one that would ask, when each of them could bring one too many.
+  const auto promised = [this] { return asked_ + bells_->waiting(); };
+  if (!wants_more() || (hungry_ && in_flight_ == 0 && credit_ <= promised())) bells_->unblock(*commands_);
   if (!wants_more() && look_ && in_flight_ == 0) send_reserve(0, 0);
-  while (hungry_ && wants_more() && in_flight_ < (plenty_ ? kInFlight : 1) && credit_ > asked_) {
-    const std::size_t room = credit_ - asked_;
+  while (hungry_ && wants_more() && in_flight_ < (plenty_ ? kInFlight : 1) && credit_ > promised()) {
+    const std::size_t room = credit_ - promised();
     const std::size_t bytes = credit_bytes_ > asked_bytes_ ? credit_bytes_ - asked_bytes_ : 0;
     if (bytes == 0 && (in_flight_ > 0 || !credit_untouched_)) break;
     // Behind another one, small ones wait until they are worth a call.
@@ -74,7 +110,8 @@ void RedisConsumer::send_reserves() {
   }
   // Only a worker whose lease was renewed a short while ago goes on waiting.
   const bool idle = !hungry_ && in_flight_ == 0 && wants_more();
-  if (idle && setup_.heartbeat->is_fresh(setup_.options.lease * 2 / 3)) bells_->arm();
+  if (idle && setup_.heartbeat->is_fresh(setup_.options.lease * 2 / 3))
+    bells_->arm([this](const auto& list) { return take_call(list); });
 }
 
 std::shared_ptr<ScriptCall> RedisConsumer::reserve_call(std::size_t messages, std::size_t bytes) {
@@ -260,6 +297,7 @@ void RedisConsumer::adopt(std::vector<std::string> fields, UniqueFunction<void()
                           if (list == lists_.end()) continue;
                           const auto at = static_cast<std::size_t>(list - lists_.begin());
                           if (!held_.try_emplace(reservation.token.get(), Held{.list = at}).second) continue;
+                          if (list->awaited == reservation.token.get()) list->awaited = 0;
                           Delivery delivery;
                           delivery.token = reservation.token;
                           delivery.queue = list->queue;

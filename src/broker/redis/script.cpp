@@ -11,6 +11,7 @@
 #include "broker/redis/scripts/settle.hpp"
 #include "broker/redis/scripts/shared.hpp"
 #include "broker/redis/scripts/store_result.hpp"
+#include "broker/redis/scripts/take.hpp"
 #include "broker/redis/scripts/unacked.hpp"
 
 namespace lovage::broker::redis {
@@ -77,6 +78,10 @@ Result<client::RedisReply> run(client::RedisSync& connection, const ScriptCall& 
 
 const Script& reserve_script() {
   static const Script script{lua::kMarks, lua::kNow, lua::kReserve};
+  return script;
+}
+const Script& take_script() {
+  static const Script script{lua::kTake};
   return script;
 }
 const Script& settle_script() {

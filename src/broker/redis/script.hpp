@@ -53,6 +53,7 @@ Result<client::RedisReply> run(client::RedisSync& connection, const ScriptCall& 
 
 // The scripts, named as in scripts/.
 const Script& reserve_script();
+const Script& take_script();
 const Script& settle_script();
 const Script& register_script();
 const Script& renew_script();

@@ -29,16 +29,6 @@ local first, most, budget = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[
 local lists = (#KEYS - 5) / 3
 if redis.call('HEXISTS', incarnations, ARGV[1]) == 0 then return {0} end
 
--- What an idle worker is rung for: a wait brought one message, and there is nothing else. Latency hangs on it.
-if lists == 1 and ARGV[5] == '1' and most > 0 and redis.call('EXISTS', marks, held_marks, KEYS[6], KEYS[8]) == 0
-  and redis.pcall('LLEN', KEYS[7]) == 1 then
-  local message = redis.call('RPOP', KEYS[7])
-  local stored = redis.pcall('HSET', reserved, ARGV[2] .. ':' .. ARGV[6], message)
-  if type(stored) == 'number' then return {1, 0, -1, {1, 1}, {message}, {}, {}} end
-  redis.call('RPUSH', KEYS[6], message)
-  return stored
-end
-
 local function existing(first_key)
   if lists == 0 then return 0 end
   local keys = {}

@@ -1,0 +1,30 @@
+// The take script: reserves the message that a wait has brought into its inbox. It is sent behind the wait on the same
+// connection, so that its reply comes together with the wait's.
+//
+// KEYS  1 incarnations  2 reserved:<id>  3 held-marks:<id>  4 marks  5 the list  6 its inbox
+// ARGV  1 id  2 token  3 the list's name without prefix  4 most messages that the incarnation may hold  5 byte budget
+// Returns {1} when the inbox is empty, {2, message} when it was reserved under the token, and {0} when it takes the
+// reserve script to say: more than one message waits, one may bear a mark, a limit is reached.
+//
+// Kill-safe: as the reserve script. The pop is the first write, so that a full memory cannot stop what follows it.
+#pragma once
+
+#include <string_view>
+
+namespace lovage::broker::redis::lua {
+
+inline constexpr std::string_view kTake = R"lua(
+local incarnations, reserved, held_marks, marks, list, inbox = unpack(KEYS)
+local waiting = redis.call('LLEN', inbox)
+if waiting == 0 then return {1} end
+if waiting > 1 or redis.call('HEXISTS', incarnations, ARGV[1]) == 0 or
+  redis.call('EXISTS', held_marks, marks, list) > 0 or redis.call('HLEN', reserved) >= tonumber(ARGV[4]) or
+  #redis.call('LINDEX', inbox, 0) > tonumber(ARGV[5]) then return {0} end
+local message = redis.call('RPOP', inbox)
+local stored = redis.pcall('HSET', reserved, ARGV[2] .. ':' .. ARGV[3], message)
+if type(stored) == 'number' then return {2, message} end
+redis.call('RPUSH', inbox, message)
+return {0}
+)lua";
+
+}  // namespace lovage::broker::redis::lua
