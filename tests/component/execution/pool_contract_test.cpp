@@ -174,8 +174,12 @@ TEST_P(PoolContract, LooksAheadForShortTasksAlone) {
   EXPECT_GE(harness.pool->appetite(), harness.pool->slots());
   const std::size_t slots = harness.pool->slots();
   if (GetParam() == std::string("solo")) return;  // never does
-  for (int i = 0; i < 500; ++i) harness.submit("noop");
-  harness.wait_for_all();
+  // A task that the machine interrupts is a long one, too; the short ones behind it count again.
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  do {
+    for (int i = 0; i < 500; ++i) harness.submit("noop");
+    harness.wait_for_all();
+  } while (harness.pool->appetite() <= slots + 16 && std::chrono::steady_clock::now() < deadline);
   EXPECT_GT(harness.pool->appetite(), slots + 16);
   harness.outcome_of(harness.submit("burn", {Value(30'000)}));
   EXPECT_EQ(harness.pool->appetite(), slots);
