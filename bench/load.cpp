@@ -94,6 +94,9 @@ std::vector<std::string> Load::worker_arguments() const {
 }
 
 void Load::purge() const {
+  // A worker that ends with a million etas hands a part of them back only.
+  const auto released = app_.core().broker().release(broker::Broker::Scheduled::all, limit());
+  if (!released) raise(released.error());
   const auto purged = app_.core().broker().purge(kQueue, limit());
   if (!purged) raise(purged.error());
 }

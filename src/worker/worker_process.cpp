@@ -23,8 +23,7 @@
 namespace lovage::worker {
 namespace {
 
-// How long a worker that ends waits for a broker that does not answer. What it could not settle comes back
-// to the queues when its lease runs out.
+// How long a worker that ends waits for the broker: it may not answer, or have a long schedule to hand back.
 constexpr std::chrono::seconds kPatience{10};
 // How often messages go back whose settlement the broker refused.
 constexpr std::chrono::seconds kReturnRefused{10};
@@ -304,7 +303,10 @@ void WorkerProcess::on_soft_idle() {
   warm_timer_.reset();
   if (give_up_timer_) return;
   give_up_timer_ = loop_.after(kPatience, [this] {
-    log::warning("the broker does not answer: what could not be settled comes back when this worker's lease runs out");
+    log::warning(fmt::format(
+        "the worker's end took more than {} s: what it could not settle comes back when its lease runs out; "
+        "what is still scheduled is left to the next Lovage worker, or to lovage handback",
+        kPatience.count()));
     stop_pool();
   });
 }
