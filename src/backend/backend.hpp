@@ -13,6 +13,9 @@
 
 namespace lovage::backend {
 
+using broker::ChordCount;
+using broker::ChordEnd;
+using broker::ChordStart;
 using broker::StoreResult;
 
 // Thread-safe; may be used after fork() in the child, which makes connections of its own. Every call
@@ -36,6 +39,23 @@ class Backend {
   virtual std::vector<Result<void>> store(std::span<const StoreResult> results, Deadline deadline) = 0;
 
   virtual Result<void> forget(const std::string& task_id, Deadline deadline) = 0;
+
+  // Chords. Where broker and backend are one store, a worker's settlement does this in its own step.
+  // Starting one again changes its size alone.
+  virtual Result<void> start_chord(const ChordStart& start, Deadline deadline) = 0;
+  // One more header task than it had: before that task is sent. Celery: add_to_chord.
+  virtual Result<void> extend_chord(const std::string& group_id, Deadline deadline) = 0;
+  // Whether all parts are there, whoever brought the last one: repeating it does no harm until the chord has ended.
+  virtual Result<bool> count_parts(const ChordCount& count, Deadline deadline) = 0;
+  // At most `most` parts' texts, in the order of their indices, from this position.
+  virtual Result<std::vector<std::string>> chord_parts(const std::string& group_id, std::size_t from, std::size_t most,
+                                                       Deadline deadline) = 0;
+  virtual Result<void> end_chord(const ChordEnd& end, Deadline deadline) = 0;
+
+  // Groups by id, so that another process finds them. Celery: GroupResult.save, restore, delete.
+  virtual Result<void> save_group(const std::string& group_id, const std::string& text, Deadline deadline) = 0;
+  virtual Result<std::optional<std::string>> restore_group(const std::string& group_id, Deadline deadline) = 0;
+  virtual Result<void> forget_group(const std::string& group_id, Deadline deadline) = 0;
 
   virtual Result<void> check(Deadline deadline) = 0;
   // See Broker::identity.

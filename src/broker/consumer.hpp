@@ -27,6 +27,7 @@ struct Delivery {
   bool suspect = false;                         // its last worker died holding it: run alone, after record_start()
   int strikes = 0;                              // recorded starts that were never settled
   std::chrono::milliseconds waited_unknown{0};  // how long it has waited for a worker that knows its task
+  bool is_continuation = false;                 // `bytes` are a Settlement's continuation, whose worker has died
 
   // In bytes; of a decoded message, about.
   [[nodiscard]] std::size_t size() const noexcept { return message ? wire::envelope_size(message) : bytes.size(); }

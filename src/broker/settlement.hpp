@@ -10,6 +10,7 @@
 
 #include "base/clock.hpp"
 #include "base/strong.hpp"
+#include "broker/chord.hpp"
 #include "wire/queues.hpp"
 #include "wire/shared_message.hpp"
 #include "wire/task_message.hpp"
@@ -31,6 +32,7 @@ enum class Disposal {
   return_tail,  // Reject(requeue=True)
   schedule,     // into the time-ordered schedule until `due`
   dead_letter,  // out of the way, with the reason
+  carry_on,     // the `continuation` takes its place, under the same token
 };
 
 // When a scheduled message is due: at a point of wall-clock time (an eta), or after a delay by the
@@ -82,6 +84,12 @@ struct Settlement {
   struct Undeliverable;
   std::vector<Undeliverable> undeliverable;
   std::vector<BuriedMessage> buried;
+  // Work that has to follow, in our own words: with Disposal::carry_on. It stays reserved until it is settled itself.
+  // When its worker dies it comes to another one as a Delivery, and never to a queue that Python workers read.
+  std::string continuation;
+  std::vector<ChordStart> chords;    // made known before anything is sent
+  std::optional<ChordCount> counts;  // with Disposal::acknowledge or dead_letter
+  std::optional<ChordEnd> ended_chord;
 };
 struct Settlement::Undeliverable {
   std::size_t send = 0;  // its position
@@ -94,8 +102,9 @@ bool bury_send(Settlement& settlement, std::size_t send);
 
 enum class SettleStatus {
   settled,
-  fenced,  // the message is no longer this incarnation's: nothing was done
-  failed,  // a write failed; the message is back in this worker's reservations, and an alarm was raised
+  carries_on,  // settled; a continuation is reserved under the token now: carry_on, or the last part of a chord
+  fenced,      // the message is no longer this incarnation's: nothing was done
+  failed,      // a write failed; the message is back in this worker's reservations, and an alarm was raised
 };
 
 }  // namespace lovage::broker

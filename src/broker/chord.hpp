@@ -1,0 +1,37 @@
+// What a store keeps of a chord: how many header tasks it has, and the parts, what became of those that have ended.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lovage::broker {
+
+// Said before the last header task is sent. A chord has no expiry while it lives.
+struct ChordStart {
+  std::string group_id;
+  std::uint64_t size = 0;  // header tasks
+};
+
+struct ChordPart {
+  std::optional<std::int64_t> index;  // its place in the header; nothing: behind all others
+  std::string task_id;                // counts once, whatever comes of it
+  std::string text;                   // [1, task id, state, result] as JSON: what Python workers write and read too
+};
+
+// Parts of one chord that end with a settlement.
+struct ChordCount {
+  std::string group_id;
+  std::vector<ChordPart> parts;
+  // Left under the message's token, in the same step, when these are the last: whoever holds it joins the chord.
+  std::string continuation;
+};
+
+// The chord's counts and parts are removed, and the results of its header tasks begin to expire.
+struct ChordEnd {
+  std::string group_id;
+  std::vector<std::string> task_ids;
+};
+
+}  // namespace lovage::broker
