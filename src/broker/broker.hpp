@@ -101,9 +101,9 @@ class Broker {
   virtual Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline deadline) = 0;
 
   // Shows every message to `visit`, chunk by chunk, in the order of their way: queues, inboxes, reservations,
-  // schedules, dead letters. Of a store at work it is no picture of one moment: a message that moves meanwhile may be
-  // seen twice, and one that goes back may be missed, so ask again before you say so. Each request is answered within
-  // `patience`.
+  // schedules, dead letters, continuations without a worker. Of a store at work it is no picture of one moment: a
+  // message that moves meanwhile may be seen twice, and one that goes back may be missed, so ask again before you say
+  // so. Each request is answered within `patience`.
   virtual Result<void> survey(const SurveyVisit& visit, std::chrono::milliseconds patience) = 0;
 
   // For processes without a worker. The sweeping half of a lease: sweep() alone may be called, a third of `lease`

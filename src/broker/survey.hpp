@@ -19,6 +19,7 @@ enum class Place {
   reserved,   // held by a worker
   scheduled,  // waits for its time
   dead,       // a dead letter
+  adoption,   // a continuation whose worker has died: waits for another that serves its list
 };
 
 // One message, at the moment when it was read.
@@ -27,6 +28,8 @@ struct Sighting {
   std::string queue;  // where it is from, or will go; empty where nobody knows
   int step = 0;       // its priority list
   std::string bytes;  // the envelope, as stored
+  // reserved, adoption: `bytes` are a Settlement's continuation, in the words of whoever made it.
+  bool is_continuation = false;
   // queued: how many messages of its list are taken before it, about.
   std::uint64_t ahead = 0;
   // inbox, reserved: by whom. Nobody gives back what an incarnation holds that is not registered, but for an inbox

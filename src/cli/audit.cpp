@@ -52,6 +52,7 @@ void Audit::run(const std::vector<std::string>& expected) {
 
 void Audit::note(Seen seen) {
   note_structure(seen);
+  if (seen.at.is_continuation) ++continuations_[row_of(seen)];
   if (seen.id.empty()) return;
   const auto [at, is_new] = found_.emplace(std::move(seen.id), number_of(row_of(seen)));
   if (!is_new) doubtful_.insert(at->first);
@@ -192,7 +193,7 @@ Audit::PlaceNumber Audit::number_of(const AuditPlace& place) {
 }
 
 std::map<AuditPlace, std::uint64_t> Audit::counts() const {
-  std::map<AuditPlace, std::uint64_t> counts;
+  std::map<AuditPlace, std::uint64_t> counts = continuations_;
   for (const auto& [id, number] : found_) ++counts[places_[number]];
   return counts;
 }

@@ -42,7 +42,7 @@ class Audit {
   void run(const std::vector<std::string>& expected);
 
   [[nodiscard]] const std::vector<AuditProblem>& problems() const noexcept { return problems_; }
-  // What is in each place. A message whose place is a problem is not among them.
+  // What is in each place. A message whose place is a problem is not among them; continuations, which have no id, are.
   [[nodiscard]] std::map<AuditPlace, std::uint64_t> counts() const;
   [[nodiscard]] std::map<std::string, AuditPlace> ids() const;
 
@@ -65,6 +65,7 @@ class Audit {
   std::map<AuditPlace, PlaceNumber> numbers_;
   std::vector<AuditPlace> places_;  // by number
   std::unordered_map<std::string, PlaceNumber> found_;
+  std::map<AuditPlace, std::uint64_t> continuations_;
   std::set<std::string> doubtful_;
   std::vector<AuditProblem> problems_;
 };

@@ -52,10 +52,10 @@ class Rows {
 
   [[nodiscard]] std::string why(const AuditPlace& place) const {
     if (place.holder.get().empty()) return place.why;
+    const std::string what = place.why.empty() ? "" : place.why + ", ";
     const auto worker = workers_.find(place.holder);
-    if (worker == workers_.end()) return "by a worker that is gone by now: " + place.holder.get();
-    return worker->second.alive ? "by " + worker->second.node_name
-                                : "by " + worker->second.node_name + ", which gives no sign of life";
+    if (worker == workers_.end()) return what + "by a worker that is gone by now: " + place.holder.get();
+    return what + "by " + worker->second.node_name + (worker->second.alive ? "" : ", which gives no sign of life");
   }
   [[nodiscard]] Object json(const AuditPlace& place) const {
     Object row{{"place", place.place}, {"where", place.where}, {"why", why(place)}};

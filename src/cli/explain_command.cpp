@@ -92,6 +92,8 @@ class Explanation {
                         seen.at.letter_key, seen.at.letter_key),
             {{"reason", seen.why}, {"detail", seen.at.letter.detail}, {"key", seen.at.letter_key}},
             kOk};
+      case broker::Place::adoption:
+        return {fmt::format("waits for a worker that serves the queue '{}'", seen.at.queue), {}, kOk};
     }
     return {};
   }

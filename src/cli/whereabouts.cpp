@@ -22,6 +22,12 @@ std::string why_scheduled(const broker::Marks& marks, const wire::TaskMessage& m
 
 Seen read(broker::Sighting sighting) {
   Seen seen;
+  if (sighting.is_continuation) {
+    seen.why = "continuation";
+    std::string().swap(sighting.bytes);
+    seen.at = std::move(sighting);
+    return seen;
+  }
   auto message = wire::decode_envelope(sighting.bytes);
   if (message) {
     seen.id = std::move(message->id);
@@ -57,6 +63,8 @@ std::string_view name_of(broker::Place place) noexcept {
       return "scheduled";
     case broker::Place::dead:
       return "dead";
+    case broker::Place::adoption:
+      return "waits for a worker";
   }
   return "?";
 }
@@ -77,6 +85,8 @@ std::string place_text(const Seen& seen) {
       return fmt::format("scheduled for '{}' at {} ({})", at.queue, at.due ? iso(*at.due) : "?", seen.why);
     case broker::Place::dead:
       return fmt::format("dead letter {} ({})", at.letter_key, seen.why);
+    case broker::Place::adoption:
+      return fmt::format("waits for a worker, of '{}'", at.queue);
   }
   return "?";
 }

@@ -12,16 +12,16 @@ namespace lovage::cli {
 
 struct Seen {
   broker::Sighting at;  // without the message's bytes
-  std::string id;       // empty when the message cannot be read
+  std::string id;       // empty when the message cannot be read, and of a continuation
   std::string task;
   std::optional<Timestamp> eta;
-  std::string unreadable;   // why; empty: it could be read
-  std::string why;          // scheduled: "eta", "retry", "unknown task", "suspect", "delayed"; dead: the reason
+  std::string unreadable;  // why; empty: it could be read
+  std::string why;  // scheduled: "eta", "retry", "unknown task", "suspect", "delayed"; dead: the reason; "continuation"
   bool sent_again = false;  // a dead letter that somebody sent again under its own id: its FAILURE may stand beside it
 };
 Seen read(broker::Sighting sighting);
 
-// "queued", "held by Python", "inbox", "reserved", "scheduled", "dead".
+// "queued", "held by Python", "inbox", "reserved", "scheduled", "dead", "waits for a worker".
 std::string_view name_of(broker::Place place) noexcept;
 
 // "queued in 'celery'", "reserved, of 'celery'"
