@@ -76,6 +76,7 @@ struct Config {
   bool task_ignore_result = false;
   bool task_store_errors_even_if_ignored = false;
   bool task_track_started = false;
+  bool task_allow_error_cb_on_chord_header = false;
 
   // --- Running -----------------------------------------------------------------------------------
   bool task_acks_late = true;

@@ -35,7 +35,8 @@ struct RequestInfo {
   bool redelivered = false;
   bool ignore_result = false;
   bool is_eager = false;
-  Object headers;  // the sender's own headers
+  bool is_chord_part = false;  // a header task of a chord
+  Object headers;              // the sender's own headers
 };
 
 struct RetryOptions {
@@ -51,6 +52,8 @@ struct RetryOptions {
   // Why, for the RETRY state and the log. Default: the exception that is being handled, if any.
   std::string reason = {};
 };
+
+class Signature;
 
 // The three signals. They are not std::exceptions, so that a task's own `catch (const std::exception&)`
 // does not swallow them. (A retry that `catch (...)` swallows is still a retry, with a warning.)
@@ -77,6 +80,17 @@ class Context {
   // Runs this task again later with the same id. Never returns: throws Retry, or, when max_retries
   // are used up, the exception being handled, or MaxRetriesExceeded. Celery: self.retry.
   [[noreturn]] void retry(const RetryOptions& options = {});
+
+  // Ends this run and sends `task` in its place: under this task's id, with its callbacks, the steps that follow it and
+  // its place in a chord, so that what the replacement returns is this task's result. A group's result is the list of
+  // its members'. It is sent in the step that settles this message, so once, whenever the worker is killed. Never
+  // returns: throws Ignore. Throws Error in eager mode. Celery: self.replace.
+  [[noreturn]] void replace(const Signature& task);
+
+  // Adds a header task to the chord that this task is part of: its result joins the others', and the body waits for it.
+  // It is sent when this task has succeeded, in the step that settles it. Throws Error when this task is no part of a
+  // chord. Celery: self.add_to_chord.
+  void add_to_chord(const Signature& task);
 
   // Throws SoftTimeLimitExceeded when the soft time limit has passed. Call it inside long loops.
   void check() const;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include <lovage/error.hpp>
+#include <lovage/signature.hpp>
+
 #include "app/current_context.hpp"
 #include "app/invoke.hpp"
 #include "app/throw_trace.hpp"
@@ -54,6 +57,17 @@ void Context::retry(const RetryOptions& options) {
   state_->retry_cause = cause;
   state_->retry_asked = std::move(asked);
   throw Retry{};
+}
+
+void Context::replace(const Signature& task) {
+  if (request().is_eager) throw Error("replace() needs a worker: this task runs in eager mode");
+  state_->replacement = task.to_value();
+  throw Ignore{};
+}
+
+void Context::add_to_chord(const Signature& task) {
+  if (!request().is_chord_part) throw Error("add_to_chord(): the task " + request().task + " is no part of a chord");
+  state_->added_to_chord.push_back(task.to_value());
 }
 
 }  // namespace lovage

@@ -5,6 +5,7 @@
 
 #include <lovage/error.hpp>
 
+#include "app/builtins.hpp"
 #include "engines/engines.hpp"
 
 namespace lovage::app {
@@ -12,6 +13,7 @@ namespace lovage::app {
 Core::Core(std::string name, Config config) : name_(std::move(name)), config_(std::move(config)) {
   std::error_code unknown;  // the directory is gone: opening a file will say so
   folder_ = std::filesystem::current_path(unknown);
+  add_builtins(registry_);
 }
 
 Core::~Core() = default;

@@ -83,18 +83,26 @@ Raised raised(const TaskDefinition& task, const std::exception_ptr& error) {
   return result;
 }
 
-void warn_swallowed(Context::State& state) {
-  log::warning("Task " + state.facts().task + "[" + state.facts().id +
-                   "] caught the signal of its own retry() and went on: it is retried all the same",
+void warn_swallowed(Context::State& state, const std::string& what) {
+  log::warning("Task " + state.facts().task + "[" + state.facts().id + "] caught the signal of its own " + what +
+                   " all the same",
                {{"id", state.facts().id}, {"name", state.facts().task}});
+}
+
+// It has asked for something else than its result, and went on.
+std::optional<Invocation> swallowed(Context::State& state) {
+  if (state.retry_asked) {
+    warn_swallowed(state, "retry() and went on: it is retried");
+    return retry_raised(state);
+  }
+  if (!state.replacement) return std::nullopt;
+  warn_swallowed(state, "replace() and went on: it is replaced");
+  return Replaced{std::move(*state.replacement)};
 }
 
 Invocation after_exception(const TaskDefinition& task, Context::State& state, std::uint64_t random,
                            const std::exception_ptr& error) {
-  if (state.retry_asked) {
-    warn_swallowed(state);
-    return retry_raised(state);
-  }
+  if (auto asked = swallowed(state)) return std::move(*asked);
   if (may_autoretry(task, state, error)) {
     state.retry_asked = RetryOptions{.countdown = autoretry_delay(task.options, state.facts().retries, random)};
     state.retry_cause = error;
@@ -110,14 +118,14 @@ Invocation run(const TaskDefinition& task, Context::State& state, std::uint64_t 
   const ThrowWatch watch;
   try {
     Value value = task.call(context, state.request.args, state.request.kwargs);
-    if (!state.retry_asked) return Returned{std::move(value)};
-    warn_swallowed(state);
-    return retry_raised(state);
+    if (auto asked = swallowed(state)) return std::move(*asked);
+    return Returned{std::move(value)};
   } catch (const Retry&) {
     // A Retry that retry() did not throw: the task's own defaults.
     if (!state.retry_asked) state.retry_asked = RetryOptions{.countdown = task.options.default_retry_delay};
     return retry_raised(state);
   } catch (const Ignore& ignore) {
+    if (state.replacement) return Replaced{std::move(*state.replacement)};
     return ignore;
   } catch (const Reject& reject) {
     return reject;

@@ -42,6 +42,8 @@ class Context::State {
   std::exception_ptr retry_cause;           // the exception that was being handled then, if any
   std::string retry_traceback;              // where it was thrown
   std::vector<std::string> children;        // ids of the tasks sent by the task
+  std::optional<Value> replacement;         // a signature, set by Context::replace
+  Array added_to_chord;                     // signatures, by Context::add_to_chord
 
  private:
   virtual void complete_request() {}
@@ -67,7 +69,10 @@ struct RetryRaised {
   std::string message;         // "Retry in 2s: ConnectionError('upstream 1')"
   std::string traceback;
 };
-using Invocation = std::variant<Returned, Raised, RetryRaised, Ignore, Reject>;
+struct Replaced {
+  Value signature;
+};
+using Invocation = std::variant<Returned, Raised, RetryRaised, Ignore, Reject, Replaced>;
 
 // Runs the task on this thread, with Context::current() set. Autoretry, retry limits and the mapping of
 // C++ exceptions to the wire's names happen here. `random` is for the jitter of retries.

@@ -5,6 +5,8 @@
 
 #include <lovage/error.hpp>
 
+#include "app/builtins.hpp"
+
 namespace lovage::app {
 
 const TaskDefinition& Registry::add(TaskDefinition definition) {
@@ -24,7 +26,9 @@ const TaskDefinition* Registry::find(std::string_view name) const noexcept {
 std::vector<std::string> Registry::names() const {
   std::vector<std::string> names;
   names.reserve(tasks_.size());
-  for (const auto& [name, task] : tasks_) names.push_back(name);
+  for (const auto& [name, task] : tasks_) {
+    if (!is_builtin(name)) names.push_back(name);
+  }
   std::sort(names.begin(), names.end());
   return names;
 }

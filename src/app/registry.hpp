@@ -34,7 +34,7 @@ class Registry {
   // Throws ConfigError when the name is taken or empty.
   const TaskDefinition& add(TaskDefinition definition);
   [[nodiscard]] const TaskDefinition* find(std::string_view name) const noexcept;
-  [[nodiscard]] std::vector<std::string> names() const;  // sorted
+  [[nodiscard]] std::vector<std::string> names() const;  // sorted; without the built-in ones
 
  private:
   struct Hash {

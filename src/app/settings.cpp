@@ -128,6 +128,8 @@ constexpr std::array kSettings{
     row<&C::task_ignore_result>("task_ignore_result", "Whether results are not stored"),
     row<&C::task_store_errors_even_if_ignored>("task_store_errors_even_if_ignored",
                                                "Stores errors of tasks whose result is ignored"),
+    row<&C::task_allow_error_cb_on_chord_header>("task_allow_error_cb_on_chord_header",
+                                                 "A chord's link_error is its header tasks', too"),
     row<&C::task_track_started>("task_track_started", "Whether STARTED is stored when a task begins"),
     row<&C::task_acks_late>("task_acks_late", "Messages leave the broker after the task, not before it"),
     row<&C::task_acks_on_failure_or_timeout>("task_acks_on_failure_or_timeout",

@@ -24,6 +24,7 @@ struct ChordPart {
 struct ChordCount {
   std::string group_id;
   std::vector<ChordPart> parts;
+  std::uint64_t added = 0;  // so many header tasks more than it had, first. Celery: add_to_chord
   // Left under the message's token, in the same step, when these are the last: whoever holds it joins the chord.
   std::string continuation;
 };

@@ -36,6 +36,12 @@ bool bury_send(Settlement& settlement, std::size_t send) {
   append(settlement.sends, std::move(instead.sends));
   append(settlement.declares, std::move(instead.declares));
   append(settlement.results, std::move(instead.results));
+  append(settlement.chords, std::move(instead.chords));
+  if (!settlement.counts) {
+    settlement.counts = std::move(instead.counts);
+  } else if (instead.counts && instead.counts->group_id == settlement.counts->group_id) {
+    append(settlement.counts->parts, std::move(instead.counts->parts));
+  }
   const DeadLetter& letter = settlement.buried.back().letter;
   log::error(fmt::format("Task {}[{}] cannot be sent and is moved to the dead letters: {}", printable(letter.task),
                          printable(letter.task_id), printable(letter.detail)),

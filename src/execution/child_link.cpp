@@ -20,6 +20,7 @@ bool comes_from_a_task(Outcome::Kind kind) noexcept {
     case Outcome::Kind::failure:
     case Outcome::Kind::retry:
     case Outcome::Kind::ignored:
+    case Outcome::Kind::replaced:
     case Outcome::Kind::rejected:
     case Outcome::Kind::malformed:
       return true;

@@ -85,8 +85,8 @@ template <class Archive, Either<Outcome> T>
 void fields(Archive& archive, T& outcome) {
   archive(outcome.job, outcome.kind, outcome.result_json, outcome.exception, outcome.traceback, outcome.expected);
   fields(archive, outcome.retry);
-  archive(outcome.requeue, outcome.reason, outcome.detail, outcome.children, outcome.runtime, outcome.pid,
-          outcome.process_name);
+  archive(outcome.requeue, outcome.reason, outcome.detail, outcome.children, outcome.replacement,
+          outcome.added_to_chord, outcome.runtime, outcome.pid, outcome.process_name);
   archive.require(outcome.kind >= Outcome::Kind::success && outcome.kind <= Outcome::Kind::not_started);
 }
 

@@ -59,6 +59,7 @@ struct Outcome {
     failure,     // an exception; `exception`, `traceback`
     retry,       // `retry`, and `exception` for its reason
     ignored,     // Ignore: acknowledge, store nothing
+    replaced,    // `replacement` goes on in its place
     rejected,    // Reject: `requeue`
     timed_out,   // hard time limit
     revoked,     // terminated by request
@@ -78,6 +79,8 @@ struct Outcome {
   std::string detail;  // malformed: one line for people
   ChildDeath death;
   std::vector<std::string> children;  // ids of the tasks that the task itself sent
+  Value replacement;                  // a signature
+  Array added_to_chord;               // success: signatures
   std::chrono::microseconds runtime{0};
   int pid = 0;
   std::string process_name;  // "ForkPoolWorker-1"

@@ -125,6 +125,10 @@ struct Conclude {
     outcome.traceback = std::move(raised.traceback);
   }
   void operator()(Ignore&&) const { outcome.kind = Outcome::Kind::ignored; }
+  void operator()(app::Replaced&& replaced) const {
+    outcome.kind = Outcome::Kind::replaced;
+    outcome.replacement = std::move(replaced.signature);
+  }
   void operator()(Reject&& reject) const {
     outcome.kind = Outcome::Kind::rejected;
     outcome.reason = std::move(reject.reason);
@@ -137,6 +141,7 @@ void run(const TraceSettings& settings, const app::TaskDefinition& task, const R
   RunState state(settings, request, sink);
   state.request.args = std::move(body.args);
   state.request.kwargs = std::move(body.kwargs);
+  state.request.is_chord_part = body.embed.chord && request.message->group_id;
   state.request.ignore_result = ignores_result(settings, request.message, task);
   state.definition = &task;
   const auto began = steady_clock::now();
@@ -144,6 +149,7 @@ void run(const TraceSettings& settings, const app::TaskDefinition& task, const R
   app::Invocation invocation = app::invoke(task, state, random_u64());
   outcome.runtime = std::chrono::duration_cast<std::chrono::microseconds>(steady_clock::now() - began);
   outcome.children = std::move(state.children);
+  outcome.added_to_chord = std::move(state.added_to_chord);
   std::visit(Conclude{settings, request.message->task, outcome}, std::move(invocation));
 }
 

@@ -104,12 +104,6 @@ Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRu
     return settle(rules.revoked(job, "expired", now), log::Level::info,
                   fmt::format("Discarding expired task: {}", label(job)), job);
   if (task == nullptr) return wait_for_a_worker(job, rules, now);
-  if (job.embed && (job.embed->chord || needs_chord(*job.embed))) {
-    const std::string text = "This worker cannot run parts of chords: chords are not supported yet.";
-    return settle(rules.dead(job, "chord-not-supported", text,
-                             {.type = "NotImplementedError", .module = "builtins", .arguments = {Value(text)}}, now),
-                  log::Level::error, fmt::format("Task {} moved to the dead letters: {}", label(job), text), job);
-  }
   if (job.message->eta && job.message->eta->at > now)
     return settle(rules.not_due(job, now), log::Level::info,
                   fmt::format("Task {} received: eta {}", label(job), job.message->eta->text), job);

@@ -76,6 +76,10 @@ void Dispatcher::kill() {
 
 void Dispatcher::return_refused() {
   for (auto& [token, refused] : std::exchange(refused_, {})) {
+    if (!refused.continuation.empty()) {
+      carry_on(job_id(token), token, refused.continuation);
+      continue;
+    }
     broker::Settlement settlement;
     settlement.token = token;
     settlement.disposal = broker::Disposal::return_tail;
@@ -96,6 +100,10 @@ void Dispatcher::on_deliveries(std::vector<broker::Delivery> deliveries) {
   const auto by_store = consumer_ != nullptr ? consumer_->now() : std::nullopt;
   const Timestamp now = by_store.value_or(clock_.now());
   for (auto& delivery : deliveries) {
+    if (delivery.is_continuation) {
+      carry_on(job_id(delivery.token), delivery.token, delivery.bytes);
+      continue;
+    }
     Arrival arrival = assess(std::move(delivery), facts_, rules_, now, is_revoked_);
     if (auto* const settled = std::get_if<Decided>(&arrival)) {
       log_line(settled->line);
@@ -166,8 +174,10 @@ void Dispatcher::on_settled(Token token, SettleStatus status) {
     log_not_settled(found->second.id);
     refused_.emplace_back(token, std::move(found->second));
   }
+  const std::string next = status == SettleStatus::carries_on ? std::move(found->second.next) : std::string();
   unsettled_.erase(found);
   pass(KillPoint::after_settle);
+  if (!next.empty()) carry_on(job_id(token), token, next);
   if (unsettled_.size() + 1 == kMostHeld) update_credit();
   tell_if_idle();
 }
@@ -231,7 +241,9 @@ void Dispatcher::store_state(const Job& job, const std::string& state, Value met
     return log::error(
         fmt::format("Task [{}]: its state {} cannot be stored: {}", job.id(), state, result.error().message));
   if (job.acknowledged) {
-    outbox_.push({.results = {std::move(*result)}, .declares = {}, .sends = {}, .undeliverable = {}, .done = {}});
+    Outbox::Item item;
+    item.results.push_back(std::move(*result));
+    outbox_.push(std::move(item));
   } else if (settler_ != nullptr) {
     settler_->store_state(job.token, std::move(*result));
   }
@@ -281,23 +293,76 @@ void Dispatcher::on_broken(const Failure& why) {
 void Dispatcher::settle(broker::Settlement settlement, const std::string& id, int strikes) {
   pass(KillPoint::before_settle);
   if (settler_ == nullptr) return;
-  unsettled_.insert_or_assign(job_id(settlement.token), Unsettled{.id = id, .strikes = strikes});
+  unsettled_.insert_or_assign(job_id(settlement.token),
+                              Unsettled{.id = id, .strikes = strikes, .next = next_of(settlement), .continuation = {}});
   settler_->settle(std::move(settlement));
 }
 
 void Dispatcher::settle_early_acknowledged(broker::Settlement settlement, JobId job, const std::string& id) {
-  if (settlement.results.empty() && settlement.sends.empty()) return;
+  if (settlement.results.empty() && settlement.sends.empty() && !settlement.counts && !settlement.ended_chord) return;
   // Under a number that no token has: the acknowledgement itself may still be under way.
   const JobId number = job | JobId{1} << 63;
-  unsettled_.insert_or_assign(number, Unsettled{.id = id});
-  outbox_.push({.results = std::move(settlement.results),
-                .declares = std::move(settlement.declares),
-                .sends = std::move(settlement.sends),
-                .undeliverable = std::move(settlement.undeliverable),
-                .done = [this, number] {
-                  unsettled_.erase(number);
-                  tell_if_idle();
-                }});
+  std::string next = next_of(settlement);
+  const bool carries_on = settlement.disposal == broker::Disposal::carry_on;
+  unsettled_.insert_or_assign(number, Unsettled{.id = id, .next = {}, .continuation = {}});
+  Outbox::Item item = Outbox::Item::of(settlement);
+  item.done = [this, number, job, id, next = std::move(next), carries_on](bool complete) {
+    unsettled_.erase(number);
+    if (complete || carries_on) return carry_on_unreserved(next, job, id);
+    tell_if_idle();
+  };
+  outbox_.push(std::move(item));
+}
+
+// --- Continuations -----------------------------------------------------------------------------------
+
+std::string Dispatcher::next_of(const broker::Settlement& settlement) {
+  if (settlement.disposal == broker::Disposal::carry_on) return settlement.continuation;
+  return settlement.counts ? settlement.counts->continuation : std::string();
+}
+
+// Its settlement stays under way until the continuation's own: a worker that ends waits for it.
+void Dispatcher::carry_on(JobId number, Token token, const std::string& text) {
+  auto decoded = decode_continuation(text);
+  if (!decoded) {
+    // Left where it is: a worker of another release may know it.
+    log::error(fmt::format("A continuation cannot be carried out here: {}", decoded.error().message));
+    unsettled_.erase(number);
+    return tell_if_idle();
+  }
+  unsettled_.insert_or_assign(number, Unsettled{.id = "a continuation", .next = {}, .continuation = text});
+  follow(std::move(*decoded), [this, number, token, text](broker::Settlement settlement) {
+    settlement.token = token;
+    if (settler_ == nullptr || !unsettled_.contains(number)) return;
+    unsettled_.insert_or_assign(number,
+                                Unsettled{.id = "a continuation", .next = next_of(settlement), .continuation = text});
+    pass(KillPoint::before_settle);
+    settler_->settle(std::move(settlement));
+  });
+}
+
+// Of a message that was acknowledged early: nothing is reserved, and nobody else would do it.
+void Dispatcher::carry_on_unreserved(const std::string& text, JobId job, const std::string& id) {
+  auto decoded = decode_continuation(text);
+  if (!decoded) return tell_if_idle();
+  const JobId number = job | JobId{1} << 63;
+  unsettled_.insert_or_assign(number, Unsettled{.id = id, .next = {}, .continuation = {}});
+  follow(std::move(*decoded), [this, number, job, id](broker::Settlement settlement) {
+    unsettled_.erase(number);
+    settle_early_acknowledged(std::move(settlement), job, id);
+    tell_if_idle();
+  });
+}
+
+void Dispatcher::follow(Continuation continuation, UniqueFunction<void(broker::Settlement)> then) {
+  if (auto* const fan_out = std::get_if<FanOut>(&continuation))
+    return then(rules_.fanned_out({}, std::move(*fan_out), clock_.now()));
+  const std::string group_id = std::get<Join>(continuation).group_id;
+  outbox_.read_parts(group_id, [this, join = std::get<Join>(std::move(continuation)),
+                                then = std::move(then)](const std::vector<std::string>& parts) {
+    pass(KillPoint::before_join);
+    then(rules_.joined({}, join, parts, clock_.now()));
+  });
 }
 
 // --- Credit ------------------------------------------------------------------------------------------

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "base/clock.hpp"
+#include "base/unique_function.hpp"
 #include "broker/consumer.hpp"
 #include "execution/pool.hpp"
 #include "worker/arrival.hpp"
+#include "worker/continuation.hpp"
 #include "worker/credit.hpp"
 #include "worker/facts.hpp"
 #include "worker/job.hpp"
@@ -92,6 +94,11 @@ class Dispatcher final : public broker::ConsumerEvents, public execution::PoolEv
   void finish(const Job& job, const execution::Outcome& outcome);
   void settle(broker::Settlement settlement, const std::string& id, int strikes = 0);
   void settle_early_acknowledged(broker::Settlement settlement, execution::JobId job, const std::string& id);
+  // What is left under the token when the settlement carries on; empty: nothing.
+  [[nodiscard]] static std::string next_of(const broker::Settlement& settlement);
+  void carry_on(execution::JobId number, Token token, const std::string& text);
+  void carry_on_unreserved(const std::string& text, execution::JobId job, const std::string& id);
+  void follow(Continuation continuation, UniqueFunction<void(broker::Settlement)> then);
   void acknowledge_early(Job& job);
   void store_state(const Job& job, const std::string& state, Value meta);
   void mark_started(Held& held);
@@ -115,6 +122,8 @@ class Dispatcher final : public broker::ConsumerEvents, public execution::PoolEv
   struct Unsettled {
     std::string id;  // the task's
     int strikes = 0;
+    std::string next;          // the continuation that it leaves when it carries on
+    std::string continuation;  // the one that is settled; empty: a message
   };
   std::unordered_map<execution::JobId, Unsettled> unsettled_;
   std::vector<std::pair<Token, Unsettled>> refused_;

@@ -31,6 +31,14 @@ wire::ExceptionInfo encode_error(std::string text) {
   return {.type = "EncodeError", .module = "kombu.exceptions", .arguments = {Value(std::move(text))}};
 }
 
+wire::ExceptionInfo ignored_error() {
+  return {.type = "Ignore", .module = "celery.exceptions", .arguments = {}};
+}
+
+wire::ExceptionInfo chord_error(std::string text) {
+  return {.type = "ChordError", .module = "celery.exceptions", .arguments = {Value(std::move(text))}};
+}
+
 wire::ExceptionInfo unroutable_error(std::string text) {
   return {.type = "OperationalError", .module = "kombu.exceptions", .arguments = {Value(std::move(text))}};
 }

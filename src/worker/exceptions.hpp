@@ -15,6 +15,8 @@ wire::ExceptionInfo time_limit_exceeded(std::chrono::milliseconds limit);
 wire::ExceptionInfo worker_lost_error(std::string text);
 wire::ExceptionInfo reject_error(std::string reason);  // Reject without requeue
 wire::ExceptionInfo encode_error(std::string text);
+wire::ExceptionInfo ignored_error();  // Ignore, where a chord waits for a result
+wire::ExceptionInfo chord_error(std::string text);
 wire::ExceptionInfo unroutable_error(std::string text);
 // Why a message went to the dead letters without having run.
 wire::ExceptionInfo bad_message_error(std::string_view reason, std::string detail);

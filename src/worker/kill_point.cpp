@@ -20,6 +20,8 @@ std::string_view name_of(KillPoint point) noexcept {
       return "before_settle";
     case KillPoint::after_settle:
       return "after_settle";
+    case KillPoint::before_join:
+      return "before_join";
   }
   return "";
 }

@@ -6,7 +6,7 @@
 
 namespace lovage::worker {
 
-enum class KillPoint { after_reserve, before_run, after_run, before_settle, after_settle };
+enum class KillPoint { after_reserve, before_run, after_run, before_settle, after_settle, before_join };
 
 std::string_view name_of(KillPoint point) noexcept;
 

@@ -90,6 +90,11 @@ Level level_of(Outcome::Kind kind, bool expected) {
   }
 }
 
+std::string replacement_name(const Outcome& outcome) {
+  const Value* const task = outcome.replacement.find("task");
+  return task != nullptr && task->if_string() != nullptr ? printable(*task->if_string()) : "another task";
+}
+
 std::string text_of(const Job& job, const Outcome& outcome, const broker::Settlement& settlement) {
   const std::string task = label(job);
   switch (outcome.kind) {
@@ -97,6 +102,8 @@ std::string text_of(const Job& job, const Outcome& outcome, const broker::Settle
       return fmt::format("Task {} retry: {}", task, outcome.retry.message);
     case Outcome::Kind::ignored:
       return fmt::format("Task {} ignored", task);
+    case Outcome::Kind::replaced:
+      return fmt::format("Task {} replaced by {}", task, replacement_name(outcome));
     case Outcome::Kind::rejected:
       return fmt::format("Task {} reject requeue={}: {}", task, outcome.requeue ? "True" : "False", outcome.reason);
     case Outcome::Kind::timed_out:

@@ -17,6 +17,7 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kMostPerBatch = 256;
 constexpr std::chrono::seconds kCallBudget{5};
+constexpr std::size_t kPartsAtOnce = 1'000;
 
 // An uncertain write is made again: storing twice changes nothing, and a successor is sent at least once.
 bool try_again(Errc code) {
@@ -37,6 +38,17 @@ Outbox::~Outbox() {
   thread_.join();
 }
 
+Outbox::Item Outbox::Item::of(broker::Settlement& settlement) {
+  return {.results = std::exchange(settlement.results, {}),
+          .chords = std::exchange(settlement.chords, {}),
+          .declares = std::exchange(settlement.declares, {}),
+          .sends = std::exchange(settlement.sends, {}),
+          .undeliverable = std::exchange(settlement.undeliverable, {}),
+          .counts = std::exchange(settlement.counts, std::nullopt),
+          .ended_chord = std::exchange(settlement.ended_chord, std::nullopt),
+          .done = {}};
+}
+
 void Outbox::push(Item item) {
   {
     const std::lock_guard lock(mutex_);
@@ -45,31 +57,51 @@ void Outbox::push(Item item) {
   wake_.notify_one();
 }
 
+void Outbox::read_parts(std::string group_id, UniqueFunction<void(std::vector<std::string>)> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    readings_.push_back({std::move(group_id), std::move(done)});
+  }
+  wake_.notify_one();
+}
+
 void Outbox::run() {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return stopping_ || !items_.empty(); });
+    wake_.wait(lock, [this] { return stopping_ || !items_.empty() || !readings_.empty(); });
     if (stopping_) return;
     const auto count = static_cast<std::ptrdiff_t>(std::min(items_.size(), kMostPerBatch));
     std::vector<Item> batch(std::make_move_iterator(items_.begin()), std::make_move_iterator(items_.begin() + count));
     items_.erase(items_.begin(), items_.begin() + count);
+    auto readings = std::exchange(readings_, {});
     lock.unlock();
     if (!carry_out(batch)) return;
+    for (auto& reading : readings) {
+      if (!read(reading)) return;
+    }
     lock.lock();
   }
 }
 
 bool Outbox::carry_out(std::vector<Item>& batch) {
   std::vector<broker::StoreResult> results;
+  std::vector<broker::ChordStart> chords;
   std::vector<wire::QueueDeclaration> declares;
   std::vector<wire::TaskMessage> sends;
   for (auto& item : batch) {
     std::move(item.results.begin(), item.results.end(), std::back_inserter(results));
+    std::move(item.chords.begin(), item.chords.end(), std::back_inserter(chords));
     std::move(item.declares.begin(), item.declares.end(), std::back_inserter(declares));
     std::move(item.sends.begin(), item.sends.end(), std::back_inserter(sends));
   }
   const auto store = [this](const auto& left) { return backend_->store(left, Deadline::after(kCallBudget)); };
   if (backend_ != nullptr && !until_done(std::move(results), store, "store a result")) return false;
+  const auto start = [this](const auto& left) {
+    std::vector<Result<void>> outcomes;
+    for (const auto& chord : left) outcomes.push_back(backend_->start_chord(chord, Deadline::after(kCallBudget)));
+    return outcomes;
+  };
+  if (backend_ != nullptr && !until_done(std::move(chords), start, "start a chord")) return false;
   const auto declare = [this](const auto& left) {
     return std::vector(left.size(), broker_.declare(left, Deadline::after(kCallBudget)));
   };
@@ -79,7 +111,56 @@ bool Outbox::carry_out(std::vector<Item>& batch) {
   if (!until_done(std::move(sends), publish, "send a task", &unroutable)) return false;
   if (!unroutable.empty() && !bury(batch, unroutable)) return false;
   for (auto& item : batch)
-    if (item.done) post_(std::move(item.done));
+    if (!count(item)) return false;
+  return true;
+}
+
+bool Outbox::count(Item& item) {
+  bool complete = false;
+  if (backend_ != nullptr && item.counts) {
+    const auto count_parts = [&](const auto& left) {
+      std::vector<Result<void>> outcomes;
+      for (const broker::ChordCount& counts : left) {
+        const auto counted = backend_->count_parts(counts, Deadline::after(kCallBudget));
+        complete = counted && *counted;
+        outcomes.push_back(counted ? Result<void>() : Result<void>(tl::unexpected(counted.error())));
+      }
+      return outcomes;
+    };
+    if (!until_done(std::vector{std::move(*item.counts)}, count_parts, "count a part of a chord")) return false;
+  }
+  if (backend_ != nullptr && item.ended_chord) {
+    const auto end = [this](const auto& left) {
+      std::vector<Result<void>> outcomes;
+      for (const auto& chord : left) outcomes.push_back(backend_->end_chord(chord, Deadline::after(kCallBudget)));
+      return outcomes;
+    };
+    if (!until_done(std::vector{std::move(*item.ended_chord)}, end, "end a chord")) return false;
+  }
+  if (item.done) post_([done = std::move(item.done), complete] { done(complete); });
+  return true;
+}
+
+bool Outbox::read(Reading& reading) {
+  std::vector<std::string> parts;
+  const auto read_chunk = [&](const auto& /*left*/) {
+    std::vector<Result<void>> outcomes;
+    for (;;) {
+      auto chunk = backend_->chord_parts(reading.group_id, parts.size(), kPartsAtOnce, Deadline::after(kCallBudget));
+      if (!chunk) {
+        outcomes.emplace_back(tl::unexpected(chunk.error()));
+        break;
+      }
+      std::move(chunk->begin(), chunk->end(), std::back_inserter(parts));
+      if (chunk->size() == kPartsAtOnce) continue;
+      outcomes.emplace_back();
+      break;
+    }
+    return outcomes;
+  };
+  if (backend_ != nullptr && !until_done(std::vector{reading.group_id}, read_chunk, "read the parts of a chord"))
+    return false;
+  post_([done = std::move(reading.done), parts = std::move(parts)]() mutable { done(std::move(parts)); });
   return true;
 }
 
@@ -99,11 +180,7 @@ bool Outbox::bury(std::vector<Item>& batch, const std::vector<wire::TaskMessage>
     log::error(fmt::format("Task {}[{}] cannot be sent and is moved to the dead letters: {}", printable(message.task),
                            printable(message.id), printable(instead.dead_letter.detail)));
     buried.push_back({message, instead.dead_letter});
-    following.push_back({.results = std::move(instead.results),
-                         .declares = std::move(instead.declares),
-                         .sends = std::move(instead.sends),
-                         .undeliverable = std::move(instead.undeliverable),
-                         .done = {}});
+    following.push_back(Item::of(instead));
   }
   const auto put_away = [this](const auto& left) {
     return std::vector(left.size(), broker_.bury(left, Deadline::after(kCallBudget)));

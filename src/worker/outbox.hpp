@@ -5,6 +5,8 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -19,10 +21,16 @@ class Outbox {
  public:
   struct Item {
     std::vector<broker::StoreResult> results;                      // stored first
+    std::vector<broker::ChordStart> chords;                        // then started
     std::vector<wire::QueueDeclaration> declares;                  // then made known
     std::vector<wire::TaskMessage> sends;                          // then sent,
     std::vector<broker::Settlement::Undeliverable> undeliverable;  // or this, where no queue takes one
-    UniqueFunction<void()> done;                                   // then called, through `post`
+    std::optional<broker::ChordCount> counts;                      // then counted
+    std::optional<broker::ChordEnd> ended_chord;                   // then removed
+    UniqueFunction<void(bool complete)> done;  // then called, through `post`; `complete`: those were the last parts
+
+    // The effects of a settlement but its disposal, which are taken out of it.
+    static Item of(broker::Settlement& settlement);
   };
   using Post = std::function<void(UniqueFunction<void()>)>;
 
@@ -35,10 +43,18 @@ class Outbox {
 
   // Any thread. The caller bounds how many items are under way. Items are carried out in their order.
   void push(Item item);
+  // Any thread: all parts of a chord, in the order of its header. `done` is called through `post`.
+  void read_parts(std::string group_id, UniqueFunction<void(std::vector<std::string> parts)> done);
 
  private:
   void run();
   bool carry_out(std::vector<Item>& batch);  // false: stopped meanwhile
+  bool count(Item& item);                    // the same
+  struct Reading {
+    std::string group_id;
+    UniqueFunction<void(std::vector<std::string>)> done;
+  };
+  bool read(Reading& reading);
   bool bury(std::vector<Item>& batch, const std::vector<wire::TaskMessage>& unroutable);
   // Calls `attempt` with what is left until it leaves nothing, with back-off; false: stopped meanwhile.
   // What cannot be done at all goes to `refused` where it is not found, and is said to be given up else.
@@ -51,9 +67,10 @@ class Outbox {
   const Post post_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::vector<Item> items_;  // guarded by mutex_
-  bool stopping_ = false;    // guarded by mutex_
-  std::thread thread_;       // last: starts when everything else is there
+  std::vector<Item> items_;        // guarded by mutex_
+  std::vector<Reading> readings_;  // guarded by mutex_
+  bool stopping_ = false;          // guarded by mutex_
+  std::thread thread_;             // last: starts when everything else is there
 };
 
 }  // namespace lovage::worker

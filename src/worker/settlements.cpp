@@ -6,14 +6,16 @@
 
 #include <fmt/format.h>
 
+#include <lovage/error.hpp>
 #include <lovage/states.hpp>
 
 #include "app/producer.hpp"
 #include "base/logging.hpp"
 #include "wire/signature.hpp"
+#include "worker/abandoned.hpp"
+#include "worker/continuation.hpp"
 #include "worker/exceptions.hpp"
 #include "worker/metas.hpp"
-#include "worker/signature_options.hpp"
 #include "worker/successors.hpp"
 
 namespace lovage::worker {
@@ -99,8 +101,10 @@ Settlement SettlementRules::outcome_of(const Job& job, const Outcome& outcome, T
       return failed_task(job, outcome, now);
     case Outcome::Kind::retry:
       return retried(job, outcome, now);
+    case Outcome::Kind::replaced:
+      return replaced(job, outcome, now);
     case Outcome::Kind::ignored:
-      return settlement_of(job);
+      return ignored(job, now);
     case Outcome::Kind::rejected:
       return rejected(job, outcome, now);
     case Outcome::Kind::timed_out:
@@ -120,15 +124,20 @@ Settlement SettlementRules::outcome_of(const Job& job, const Outcome& outcome, T
 Settlement SettlementRules::succeeded(const Job& job, const Outcome& outcome, Timestamp now) const {
   Settlement settlement = settlement_of(job);
   Array children = child_tuples(outcome.children);
-  if (job.embed) {
+  count_part(settlement, job, states::success, outcome.result_json);
+  if (const auto added = send_added(settlement, job, outcome.added_to_chord); !added)
+    return failed(job, encode_error(added.error().message), {}, outcome.children, now);
+  if (job.embed && (job.embed->callbacks || job.embed->chain)) {
     auto result = wire::decode_value(outcome.result_json, wire::Serializer::json);
     if (!result) return failed(job, encode_error(result.error().message), {}, outcome.children, now);
-    SuccessorBuilder builder(facts_, {.root_id = job.root_id(), .parent_id = job.id()});
-    auto successors = builder.after_success(*job.embed, *result);
-    if (!successors) return failed(job, encode_error(successors.error().message), {}, outcome.children, now);
-    settlement.sends = std::move(successors->messages);
-    settlement.declares = std::move(successors->queues);
-    std::move(successors->children.begin(), successors->children.end(), std::back_inserter(children));
+    FanOut following{
+        .embed = {.callbacks = job.embed->callbacks, .errbacks = {}, .chain = job.embed->chain, .chord = {}},
+        .result = std::move(*result),
+        .root_id = job.root_id(),
+        .parent_id = job.id()};
+    auto launched = send_following(settlement, std::move(following));
+    if (!launched) return failed(job, encode_error(launched.error().message), {}, outcome.children, now);
+    std::move(launched->begin(), launched->end(), std::back_inserter(children));
   }
   if (job.rules.stores_result) {
     auto stored = success_meta(job.message, outcome, children, facts_, now);
@@ -138,54 +147,26 @@ Settlement SettlementRules::succeeded(const Job& job, const Outcome& outcome, Ti
   return settlement;
 }
 
-// An errback that cannot be sent costs itself alone: the failure is stored and the others are sent all the same.
-Successors SettlementRules::errback_messages(const Job& job) const {
-  const auto warn = [&](const std::string& why) {
-    log::warning(fmt::format("Task {}[{}]: an errback is not sent: {}", job.message->display_name(), job.id(), why),
-                 {{"id", job.id()}, {"name", job.message->task}});
-  };
-  Array sendable;
-  for (const auto& errback : *job.embed->errbacks) {
-    if (const auto signature = wire::signature_from_value(errback); signature) {
-      sendable.push_back(errback);
-    } else {
-      warn(signature.error().message);
-    }
-  }
-  if (sendable.empty()) return {};
-  SuccessorBuilder builder(facts_, {.root_id = job.root_id(), .parent_id = job.id()});
-  auto successors = builder.after_failure(sendable, job.id());
-  if (successors) return std::move(*successors);
-  warn(successors.error().message);
-  return {};
-}
-
 Settlement SettlementRules::failed(const Job& job, const wire::ExceptionInfo& exception, std::string traceback,
                                    const std::vector<std::string>& children, Timestamp now) const {
   Settlement settlement = settlement_of(job);
-  if (facts_.stores_results && job.embed && job.embed->chain) {
-    // The later steps of the chain will never run: whoever waits for one of them is told.
-    for (auto step = job.embed->chain->rbegin(); step != job.embed->chain->rend(); ++step) {
-      const Value* const options = step->find("options");
-      const Object* const object = options != nullptr ? options->if_object() : nullptr;
-      wire::TaskMessage later;
-      if (object != nullptr) later.id = text_option(*object, "task_id").value_or("");
-      if (later.id.empty()) continue;
-      if (const Value* const task = step->find("task"); task != nullptr && task->if_string() != nullptr)
-        later.task = *task->if_string();
-      later.group_id = text_option(*object, "group_id");
-      settlement.results.push_back(exception_meta(later, states::failure, exception, traceback, {}, facts_, now));
-    }
-  }
   if (job.rules.stores_errors)
-    settlement.results.insert(settlement.results.begin(),
-                              exception_meta(job.message, states::failure, exception, std::move(traceback),
-                                             child_tuples(children), facts_, now));
-  if (job.embed && job.embed->errbacks && !job.embed->errbacks->empty()) {
-    auto successors = errback_messages(job);
-    settlement.sends = std::move(successors.messages);
-    settlement.declares = std::move(successors.queues);
-  }
+    settlement.results.push_back(
+        exception_meta(job.message, states::failure, exception, traceback, child_tuples(children), facts_, now));
+  settle_chord_and_chain(settlement, job, {.state = states::failure, .exception = exception, .traceback = traceback},
+                         now);
+  if (job.embed && job.embed->errbacks)
+    send_errbacks(settlement, *job.embed->errbacks, {job.root_id(), job.id()},
+                  {.request = request_value(job), .exception = exception, .traceback = std::move(traceback)});
+  return settlement;
+}
+
+// Nothing is stored, but a chord does not wait for ever: it is told that the part has no result.
+Settlement SettlementRules::ignored(const Job& job, Timestamp now) const {
+  Settlement settlement = settlement_of(job);
+  settle_chord_and_chain(settlement, job,
+                         {.state = states::failure, .exception = ignored_error(), .traceback = {}, .is_stored = false},
+                         now);
   return settlement;
 }
 
@@ -299,9 +280,10 @@ Settlement SettlementRules::give_back(const Job& job) {
 
 Settlement SettlementRules::revoked(const Job& job, std::string_view reason, Timestamp now) const {
   Settlement settlement = settlement_of(job);
+  const wire::ExceptionInfo exception = revoked_error(reason);
   if (job.rules.stores_errors)
-    settlement.results.push_back(
-        exception_meta(job.message, states::revoked, revoked_error(reason), {}, {}, facts_, now));
+    settlement.results.push_back(exception_meta(job.message, states::revoked, exception, {}, {}, facts_, now));
+  settle_chord_and_chain(settlement, job, {.state = states::revoked, .exception = exception, .traceback = {}}, now);
   return settlement;
 }
 

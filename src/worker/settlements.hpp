@@ -4,12 +4,14 @@
 #include <string>
 #include <vector>
 
+#include "app/producer.hpp"
 #include "base/clock.hpp"
 #include "broker/settlement.hpp"
 #include "execution/request.hpp"
+#include "worker/abandoned.hpp"
+#include "worker/continuation.hpp"
 #include "worker/facts.hpp"
 #include "worker/job.hpp"
-#include "worker/successors.hpp"
 
 namespace lovage::worker {
 
@@ -17,6 +19,14 @@ namespace lovage::worker {
 struct DeathContext {
   std::vector<std::string> last_log_lines;
 };
+
+// What an errback is told.
+struct Failed {
+  Value request;  // "id" and more of the failed task, as its Context would say it
+  const wire::ExceptionInfo& exception;
+  std::string traceback;
+};
+Value request_value(const Job& job);
 
 class SettlementRules {
  public:
@@ -43,6 +53,11 @@ class SettlementRules {
   // Its runs have killed their processes too often.
   [[nodiscard]] broker::Settlement poison(const Job& job, std::string detail, Timestamp now) const;
 
+  // Continuations. `parts`: the chord's, as they are stored, in the order of the header.
+  [[nodiscard]] broker::Settlement joined(Token token, const Join& join, const std::vector<std::string>& parts,
+                                          Timestamp now) const;
+  [[nodiscard]] broker::Settlement fanned_out(Token token, FanOut fan_out, Timestamp now) const;
+
  private:
   [[nodiscard]] broker::Settlement outcome_of(const Job& job, const execution::Outcome& outcome, Timestamp now,
                                               const DeathContext& context) const;
@@ -51,7 +66,29 @@ class SettlementRules {
   [[nodiscard]] broker::Settlement succeeded(const Job& job, const execution::Outcome& outcome, Timestamp now) const;
   [[nodiscard]] broker::Settlement failed(const Job& job, const wire::ExceptionInfo& exception, std::string traceback,
                                           const std::vector<std::string>& children, Timestamp now) const;
-  [[nodiscard]] Successors errback_messages(const Job& job) const;
+  [[nodiscard]] broker::Settlement replaced(const Job& job, const execution::Outcome& outcome, Timestamp now) const;
+  // The header tasks that the task has added to its chord.
+  [[nodiscard]] Result<void> send_added(broker::Settlement& settlement, const Job& job, const Array& added) const;
+  [[nodiscard]] broker::Settlement ignored(const Job& job, Timestamp now) const;
+  // How a task has ended that others wait for: what is stored for those which will never run because of it.
+  struct Ending {
+    std::string_view state;
+    const wire::ExceptionInfo& exception;
+    std::string traceback;
+    bool is_stored = true;
+  };
+  void settle_chord_and_chain(broker::Settlement& settlement, const Job& job, const Ending& ending,
+                              Timestamp now) const;
+  void settle_abandoned(broker::Settlement& settlement, const Abandoned& abandoned, const Ending& ending,
+                        const app::Lineage& lineage, Timestamp now) const;
+  static void count_part(broker::Settlement& settlement, const Job& job, std::string_view state,
+                         std::string_view result_json);
+  void send_errbacks(broker::Settlement& settlement, const Array& errbacks, const app::Lineage& lineage,
+                     const Failed& failed) const;
+  [[nodiscard]] broker::Settlement chord_failed(broker::Settlement settlement, const Join& join,
+                                                const std::string& trouble, Timestamp now) const;
+  // The next of its messages, or all; the rest as a continuation. Returns the result tuples of all of them.
+  [[nodiscard]] Result<Array> send_following(broker::Settlement& settlement, FanOut following) const;
   [[nodiscard]] broker::Settlement failed_task(const Job& job, const execution::Outcome& outcome, Timestamp now) const;
   [[nodiscard]] broker::Settlement timed_out(const Job& job, Timestamp now) const;
   [[nodiscard]] broker::Settlement retried(const Job& job, const execution::Outcome& outcome, Timestamp now) const;

@@ -5,20 +5,30 @@
 namespace lovage::worker {
 
 void OrderedSettler::settle(broker::Settlement settlement) {
-  if (settlement.results.empty() && settlement.sends.empty()) return consumer_.settle(std::move(settlement));
-  Outbox::Item item{.results = std::exchange(settlement.results, {}),
-                    .declares = std::exchange(settlement.declares, {}),
-                    .sends = std::exchange(settlement.sends, {}),
-                    .undeliverable = std::exchange(settlement.undeliverable, {}),
-                    .done = {}};
-  item.done = [this, alive = std::weak_ptr<bool>(alive_), rest = std::move(settlement)]() mutable {
-    if (!alive.expired()) consumer_.settle(std::move(rest));
+  // A part was counted under this token, and its chord is joined now: the message goes where it would have gone then.
+  if (auto part = parts_.extract(settlement.token); part && settlement.disposal == broker::Disposal::acknowledge) {
+    settlement.disposal = part.mapped().disposal;
+    settlement.dead_letter = std::move(part.mapped().dead_letter);
+  }
+  const bool alone = settlement.results.empty() && settlement.sends.empty() && settlement.chords.empty() &&
+                     !settlement.counts && !settlement.ended_chord;
+  if (alone) return consumer_.settle(std::move(settlement));
+  Outbox::Item item = Outbox::Item::of(settlement);
+  item.done = [this, alive = std::weak_ptr<bool>(alive_), rest = std::move(settlement)](bool complete) mutable {
+    if (alive.expired()) return;
+    if (!complete) return consumer_.settle(std::move(rest));
+    // The message stays reserved until its chord is joined: who runs it again counts and joins again.
+    const Token token = rest.token;
+    parts_.insert_or_assign(token, std::move(rest));
+    events_.on_settled(token, broker::SettleStatus::carries_on);
   };
   outbox_.push(std::move(item));
 }
 
 void OrderedSettler::store_state(Token /*token*/, broker::StoreResult result) {
-  outbox_.push({.results = {std::move(result)}, .declares = {}, .sends = {}, .undeliverable = {}, .done = {}});
+  Outbox::Item item;
+  item.results.push_back(std::move(result));
+  outbox_.push(std::move(item));
 }
 
 }  // namespace lovage::worker

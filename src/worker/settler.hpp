@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <unordered_map>
 
 #include "broker/consumer.hpp"
 #include "broker/settlement.hpp"
@@ -35,14 +36,16 @@ class AtomicSettler final : public Settler {
 // that dies in between runs the task again, and its successors are sent again.
 class OrderedSettler final : public Settler {
  public:
-  OrderedSettler(broker::Consumer& consumer, Outbox& outbox)
-      : consumer_(consumer), outbox_(outbox), alive_(std::make_shared<bool>(true)) {}
+  OrderedSettler(broker::Consumer& consumer, Outbox& outbox, broker::ConsumerEvents& events)
+      : consumer_(consumer), outbox_(outbox), events_(events), alive_(std::make_shared<bool>(true)) {}
   void settle(broker::Settlement settlement) override;
   void store_state(Token token, broker::StoreResult result) override;
 
  private:
   broker::Consumer& consumer_;
   Outbox& outbox_;
+  broker::ConsumerEvents& events_;
+  std::unordered_map<Token, broker::Settlement> parts_;  // counted as their chords' last, still reserved
   // What comes back from the outbox after this settler's incarnation has ended is dropped.
   std::shared_ptr<bool> alive_;
 };

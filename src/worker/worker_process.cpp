@@ -175,7 +175,7 @@ void WorkerProcess::start_incarnation() {
   if (one_engine_) {
     incarnation_->settler = std::make_unique<AtomicSettler>(consumer);
   } else {
-    incarnation_->settler = std::make_unique<OrderedSettler>(consumer, outbox_);
+    incarnation_->settler = std::make_unique<OrderedSettler>(consumer, outbox_, dispatcher_);
   }
   dispatcher_.attach(consumer, *incarnation_->settler);
   consumer.start(dispatcher_);

@@ -164,25 +164,6 @@ TEST(Arriving, UnknownTasksDieAfterTheirTime) {
             R"({"exc_type": "NotRegistered", "exc_message": ["nobody.knows"], "exc_module": "celery.exceptions"})");
 }
 
-TEST(Arriving, PartsOfChordsAreNotDroppedSilently) {
-  const wire::Body part{
-      .args = {}, .kwargs = {}, .embed = {.callbacks = {}, .errbacks = {}, .chain = {}, .chord = signature("body")}};
-  const auto settlement = settled(World(), delivery_of(message_of(part)));
-  EXPECT_EQ(settlement.disposal, Disposal::dead_letter);
-  EXPECT_EQ(settlement.dead_letter.reason, "chord-not-supported");
-  EXPECT_EQ(settlement.results.at(0).state, "FAILURE");
-}
-
-TEST(Arriving, ChainsThatLeadToAChordAreRefusedBeforeTheyRun) {
-  const Array chord_step{canvas("chord", {})};
-  const Array group_then{signature("last"), canvas("group", {signature("a")})};  // in reverse
-  for (const Array& chain : {chord_step, group_then}) {
-    const wire::Body body{
-        .args = {}, .kwargs = {}, .embed = {.callbacks = {}, .errbacks = {}, .chain = chain, .chord = {}}};
-    EXPECT_EQ(settled(World(), delivery_of(message_of(body))).dead_letter.reason, "chord-not-supported");
-  }
-}
-
 TEST(Arriving, TooManyStrikesArePoison) {
   auto delivery = delivery_of(message_of());
   delivery.suspect = true;

@@ -274,7 +274,7 @@ TEST_F(DispatcherTest, LimitsTheBytesThatWait) {
 }
 
 TEST_F(DispatcherTest, OrderedSettlingStoresThenSendsThenAcknowledges) {
-  OrderedSettler ordered(consumer, outbox);
+  OrderedSettler ordered(consumer, outbox, dispatcher);
   dispatcher.attach(consumer, ordered);
   dispatcher.begin();
   journal.fail_next(3, Errc::unavailable);
@@ -296,7 +296,7 @@ TEST_F(DispatcherTest, OrderedSettlingStoresThenSendsThenAcknowledges) {
 }
 
 TEST_F(DispatcherTest, OrderedSettlingGoesOnAfterARefusal) {
-  OrderedSettler ordered(consumer, outbox);
+  OrderedSettler ordered(consumer, outbox, dispatcher);
   dispatcher.attach(consumer, ordered);
   journal.fail_next(1, Errc::too_large);
   deliver(delivery(1));

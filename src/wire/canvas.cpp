@@ -1,0 +1,96 @@
+#include "wire/canvas.hpp"
+
+#include <utility>
+
+#include "wire/signature.hpp"
+
+namespace lovage::wire {
+namespace {
+
+const Value* kwarg(const Value& signature, std::string_view name) noexcept {
+  const Value* const kwargs = signature.find("kwargs");
+  return kwargs != nullptr ? kwargs->find(name) : nullptr;
+}
+
+const std::string* text_of(const Value& signature, std::string_view name) noexcept {
+  const Value* const value = signature.find(name);
+  return value != nullptr ? value->if_string() : nullptr;
+}
+
+Value make(std::string kind, Object kwargs) {
+  return to_value(SignatureData{.task = "celery." + kind,
+                                .args = {},
+                                .kwargs = std::move(kwargs),
+                                .options = {},
+                                .subtask_type = std::move(kind),
+                                .immutable = false});
+}
+
+}  // namespace
+
+CanvasKind canvas_kind(const Value& signature) noexcept {
+  const std::string* const kind = text_of(signature, "subtask_type");
+  if (kind != nullptr && *kind == "chain") return CanvasKind::chain;
+  if (kind != nullptr && *kind == "group") return CanvasKind::group;
+  if (kind != nullptr && *kind == "chord") return CanvasKind::chord;
+  const std::string* const task = text_of(signature, "task");
+  return task != nullptr && *task == "celery.chunks" ? CanvasKind::chunks : CanvasKind::task;
+}
+
+const Array* canvas_tasks(const Value& signature) noexcept {
+  const bool is_chord = canvas_kind(signature) == CanvasKind::chord;
+  const Value* tasks = kwarg(signature, is_chord ? "header" : "tasks");
+  if (is_chord && tasks != nullptr && tasks->if_object() != nullptr) tasks = kwarg(*tasks, "tasks");
+  return tasks != nullptr ? tasks->if_array() : nullptr;
+}
+
+Array* canvas_tasks(Value& signature) noexcept {
+  return const_cast<Array*>(canvas_tasks(std::as_const(signature)));  // NOLINT(*-const-cast): it is ours to change
+}
+
+const Value* chord_body(const Value& signature) noexcept {
+  return kwarg(signature, "body");
+}
+
+Value* chord_body(Value& signature) noexcept {
+  return const_cast<Value*>(chord_body(std::as_const(signature)));  // NOLINT(*-const-cast): it is ours to change
+}
+
+const Object& canvas_options(const Value& signature) noexcept {
+  static const Object kNone;
+  const Value* const options = signature.find("options");
+  const Object* const object = options != nullptr ? options->if_object() : nullptr;
+  return object != nullptr ? *object : kNone;
+}
+
+Object& canvas_options(Value& signature) {
+  Value& options = (*signature.if_object())["options"];
+  if (options.if_object() == nullptr) options = Value(Object{});
+  return *options.if_object();
+}
+
+std::optional<std::string> text_option(const Object& options, std::string_view key) {
+  const Value* const value = options.find(key);
+  const std::string* const text = value != nullptr ? value->if_string() : nullptr;
+  return text != nullptr && !text->empty() ? std::optional(*text) : std::nullopt;
+}
+
+std::optional<Array> list_of(const Value* value) {
+  if (value == nullptr || value->is_null()) return std::nullopt;
+  if (const Array* const array = value->if_array()) return *array;
+  return Array{*value};
+}
+
+Value make_chain(Array steps) {
+  return make("chain", {{"tasks", Value(std::move(steps))}});
+}
+
+Value make_group(Array members) {
+  return make("group", {{"tasks", Value(std::move(members))}});
+}
+
+Value make_chord(Array header, Value body) {
+  return make("chord", {{"kwargs", Value(Object{})}, {"header", Value(std::move(header))}, {"body", std::move(body)}});
+}
+
+}  // namespace lovage::wire

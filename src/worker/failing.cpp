@@ -1,0 +1,145 @@
+// SettlementRules: whom a task's end concerns beside those who wait for its own result.
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <lovage/error.hpp>
+#include <lovage/states.hpp>
+
+#include "base/logging.hpp"
+#include "base/printable.hpp"
+#include "wire/signature.hpp"
+#include "worker/metas.hpp"
+#include "worker/settlements.hpp"
+#include "worker/successors.hpp"
+
+namespace lovage::worker {
+namespace {
+
+using broker::Settlement;
+
+// Celery's chord parts: what Python workers write and read.
+std::string part_text(const std::string& task_id, std::string_view state, std::string_view result_json) {
+  return fmt::format(R"([1, {}, "{}", {}])", to_json(Value(task_id)), state, result_json);
+}
+
+// As the value of a result; arguments that cannot be written are replaced by their repr, as in a stored one.
+std::string json_of(const wire::ExceptionInfo& exception) {
+  try {
+    return to_json(wire::to_value(exception));
+  } catch (const EncodeError&) {
+    wire::ExceptionInfo plain{.type = exception.type, .module = exception.module, .arguments = {}};
+    for (const auto& argument : exception.arguments) plain.arguments.emplace_back(wire::safe_repr(argument));
+    return to_json(wire::to_value(plain));
+  }
+}
+
+// An errback that is registered here and takes more than the id is told the rest, too: (request, exc, traceback), as
+// Celery's are that are called in the worker.
+bool wants_details(const app::TaskDefinition* errback) {
+  return errback != nullptr && errback->parameters.size() > 1;
+}
+
+Value with_details(wire::SignatureData errback, const Failed& failed) {
+  if (!errback.immutable) {
+    const Array details{failed.request, wire::to_value(failed.exception), Value(failed.traceback)};
+    errback.args.insert(errback.args.begin(), details.begin(), details.end());
+    errback.immutable = true;
+  }
+  return wire::to_value(errback);
+}
+
+}  // namespace
+
+Value request_value(const Job& job) {
+  const wire::TaskMessage& message = job.message;
+  const auto text = [](const std::optional<std::string>& value) { return value ? Value(*value) : Value(); };
+  Object request{{"id", Value(message.id)},
+                 {"task", Value(message.task)},
+                 {"root_id", Value(job.root_id())},
+                 {"parent_id", text(message.parent_id)},
+                 {"group", text(message.group_id)},
+                 {"group_index", message.group_index ? Value(*message.group_index) : Value()},
+                 {"retries", Value(message.retries)},
+                 {"argsrepr", Value(message.argsrepr)},
+                 {"kwargsrepr", Value(message.kwargsrepr)},
+                 {"origin", Value(message.origin)},
+                 {"reply_to", Value(message.reply_to)}};
+  return Value(std::move(request));
+}
+
+// An errback that cannot be sent costs itself alone: the failure is stored and the others are sent all the same.
+void SettlementRules::send_errbacks(Settlement& settlement, const Array& errbacks, const app::Lineage& lineage,
+                                    const Failed& failed) const {
+  const Value* const id = failed.request.find("id");
+  const std::string failed_id = id != nullptr && id->if_string() != nullptr ? *id->if_string() : "";
+  const auto warn = [&](const std::string& why) {
+    log::warning(fmt::format("Task [{}]: an errback is not sent: {}", printable(failed_id), why), {{"id", failed_id}});
+  };
+  Array sendable;
+  for (const auto& errback : errbacks) {
+    auto signature = wire::signature_from_value(errback);
+    if (!signature) {
+      warn(signature.error().message);
+      continue;
+    }
+    const bool details = wants_details(facts_.registry().find(signature->task));
+    sendable.push_back(details ? with_details(std::move(*signature), failed) : errback);
+  }
+  if (sendable.empty()) return;
+  auto successors = after_failure(facts_, lineage, sendable, failed_id);
+  if (!successors) return warn(successors.error().message);
+  std::move(successors->messages.begin(), successors->messages.end(), std::back_inserter(settlement.sends));
+  std::move(successors->queues.begin(), successors->queues.end(), std::back_inserter(settlement.declares));
+  std::move(successors->chords.begin(), successors->chords.end(), std::back_inserter(settlement.chords));
+}
+
+// The message's own part, when it is a header task.
+void SettlementRules::count_part(Settlement& settlement, const Job& job, std::string_view state,
+                                 std::string_view result_json) {
+  const wire::TaskMessage& message = job.message;
+  if (!job.embed || !job.embed->chord || !message.group_id) return;
+  settlement.counts = broker::ChordCount{
+      .group_id = *message.group_id,
+      .parts = {{message.group_index, message.id, part_text(message.id, state, result_json)}},
+      .added = 0,
+      .continuation = encode_continuation(Join{*message.group_id, *job.embed->chord, job.root_id(), message.id})};
+}
+
+// Whoever waits for one of them is told, and the chord that they are part of goes on without them.
+void SettlementRules::settle_abandoned(Settlement& settlement, const Abandoned& abandoned, const Ending& ending,
+                                       const app::Lineage& lineage, Timestamp now) const {
+  if (facts_.stores_results && ending.is_stored) {
+    for (const auto& task : abandoned.tasks) {
+      wire::TaskMessage never;
+      never.id = task.id;
+      never.task = task.task;
+      never.group_id = task.group_id;
+      settlement.results.push_back(
+          exception_meta(never, ending.state, ending.exception, ending.traceback, {}, facts_, now));
+    }
+  }
+  if (abandoned.parts.empty() || settlement.counts) return;
+  broker::ChordCount counts{.group_id = abandoned.group_id, .parts = {}, .added = 0, .continuation = {}};
+  const std::string result = json_of(ending.exception);
+  for (const auto& part : abandoned.parts)
+    counts.parts.push_back({part.index, part.task_id, part_text(part.task_id, ending.state, result)});
+  counts.continuation =
+      encode_continuation(Join{abandoned.group_id, abandoned.body, lineage.root_id, abandoned.parts.back().task_id});
+  settlement.counts = std::move(counts);
+}
+
+// The later steps of the chain will never run.
+void SettlementRules::settle_chord_and_chain(Settlement& settlement, const Job& job, const Ending& ending,
+                                             Timestamp now) const {
+  if (!job.embed) return;
+  count_part(settlement, job, ending.state, json_of(ending.exception));
+  if (!job.embed->chain) return;
+  Abandoned abandoned;
+  for (auto step = job.embed->chain->rbegin(); step != job.embed->chain->rend(); ++step) abandon(*step, abandoned);
+  settle_abandoned(settlement, abandoned, ending, {job.root_id(), job.id()}, now);
+}
+
+}  // namespace lovage::worker
