@@ -305,5 +305,105 @@ TEST_F(DispatcherTest, OrderedSettlingGoesOnAfterARefusal) {
   EXPECT_THAT(consumer.settled, SizeIs(1));  // logged as critical: trying again cannot help
 }
 
+// --- Chords ----------------------------------------------------------------------------------------------
+
+wire::TaskMessage header_task() {
+  const Object options{{"task_id", Value("body-id")}, {"queue", Value("celery")}};
+  wire::TaskMessage message =
+      message_of({.args = {},
+                  .kwargs = {},
+                  .embed = {.callbacks = {}, .errbacks = {}, .chain = {}, .chord = signature("total", {}, options)}});
+  message.group_id = "group-1";
+  message.group_index = 0;
+  return message;
+}
+
+TEST_F(DispatcherTest, TheLastPartOfAChordIsFollowedByItsJoinUnderTheSameToken) {
+  backend.parts = {R"([1, "id-0", "SUCCESS", 4])", R"([1, "id-1", "SUCCESS", 5])"};
+  attach();
+  deliver(delivery(1, header_task()));
+  end_last(success());
+  ASSERT_THAT(consumer.settled, SizeIs(1));
+  EXPECT_TRUE(consumer.settled[0].counts);
+  dispatcher.drain();
+  dispatcher.on_settled(Token(1), SettleStatus::carries_on);
+  EXPECT_FALSE(dispatcher.idle()) << "a worker that ends joins first";
+  posted.run_one();
+  ASSERT_THAT(consumer.settled, SizeIs(2));
+  const broker::Settlement& join = consumer.settled[1];
+  EXPECT_EQ(join.token, Token(1));
+  ASSERT_THAT(join.sends, SizeIs(1));
+  EXPECT_EQ(join.sends[0].id, "body-id");
+  EXPECT_EQ(body_of(join.sends[0]).args, (Array{Value(Array{Value(4), Value(5)})}));
+  EXPECT_EQ(join.ended_chord.value().group_id, "group-1");
+  dispatcher.on_settled(Token(1), SettleStatus::settled);
+  EXPECT_TRUE(dispatcher.idle());
+}
+
+TEST_F(DispatcherTest, AJoinThatTheBrokerRefusesIsTriedAgain) {
+  attach();
+  deliver(delivery(1, header_task()));
+  end_last(success());
+  dispatcher.on_settled(Token(1), SettleStatus::carries_on);
+  posted.run_one();
+  dispatcher.on_settled(Token(1), SettleStatus::failed);
+  dispatcher.return_refused();
+  posted.run_one();
+  ASSERT_THAT(consumer.settled, SizeIs(3));
+  EXPECT_EQ(consumer.settled[2].disposal, Disposal::acknowledge);
+  EXPECT_TRUE(consumer.settled[2].ended_chord);
+}
+
+TEST_F(DispatcherTest, AJoinThatAnotherWorkerLeftIsCarriedOut) {
+  backend.parts = {R"([1, "id-0", "SUCCESS", 4])"};
+  attach();
+  const auto left = SettlementRules(facts).finished(job_of(facts, header_task()), success(), kNow);
+  deliver({.token = Token(3), .queue = "celery", .bytes = left.counts.value().continuation, .is_continuation = true});
+  posted.run_one();
+  ASSERT_THAT(consumer.settled, SizeIs(1));
+  EXPECT_EQ(consumer.settled[0].token, Token(3));
+  EXPECT_EQ(consumer.settled[0].sends.at(0).id, "body-id");
+  EXPECT_TRUE(pool.submitted.empty());
+}
+
+TEST_F(DispatcherTest, AContinuationThatNobodyCanReadStaysWhereItIs) {
+  attach();
+  deliver({.token = Token(3), .queue = "celery", .bytes = R"(["join-9", {}])", .is_continuation = true});
+  EXPECT_TRUE(consumer.settled.empty());
+  dispatcher.drain();
+  EXPECT_TRUE(dispatcher.idle());
+}
+
+TEST_F(DispatcherTest, OrderedSettlingJoinsBeforeItAcknowledges) {
+  backend.are_last = true;
+  backend.parts = {R"([1, "id-1", "SUCCESS", 5])"};
+  OrderedSettler ordered(consumer, outbox, dispatcher);
+  dispatcher.attach(consumer, ordered);
+  deliver(delivery(1, header_task()));
+  end_last(success());
+  posted.run_one();  // counted: the last
+  EXPECT_TRUE(consumer.settled.empty());
+  posted.run_one();  // the parts
+  posted.run_one();  // joined
+  EXPECT_THAT(journal.lines(4), ElementsAre("store id-1 SUCCESS", "count id-1", "send body-id", "end group-1"));
+  ASSERT_THAT(consumer.settled, SizeIs(1));
+  EXPECT_EQ(consumer.settled[0].disposal, Disposal::acknowledge);
+  EXPECT_TRUE(consumer.settled[0].sends.empty());
+}
+
+TEST_F(DispatcherTest, AnEarlyAcknowledgedPartIsCountedAndJoinedAllTheSame) {
+  world.config.task_acks_late = false;
+  backend.are_last = true;
+  backend.parts = {R"([1, "id-1", "SUCCESS", 5])"};
+  attach();
+  deliver(delivery(1, header_task()));
+  start_last();
+  dispatcher.on_settled(Token(1), SettleStatus::settled);
+  end_last(success());
+  for (int i = 0; i < 3; ++i) posted.run_one();
+  EXPECT_THAT(journal.lines(4), ElementsAre("store id-1 SUCCESS", "count id-1", "send body-id", "end group-1"));
+  EXPECT_TRUE(dispatcher.idle());
+}
+
 }  // namespace
 }  // namespace lovage::worker

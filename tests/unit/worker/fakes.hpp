@@ -143,6 +143,12 @@ struct FakeBroker final : broker::Broker {
 struct FakeBackend final : backend::Backend {
   explicit FakeBackend(Journal& to) : journal(to) {}
   Journal& journal;
+  bool are_last = false;           // what is counted: its chord's last parts
+  std::vector<std::string> parts;  // of every chord
+
+  Result<void> one(const std::string& line) {
+    return journal.write(std::vector{line}, [](const auto& text) { return text; }).at(0);
+  }
 
   std::vector<Result<void>> store(std::span<const broker::StoreResult> results, Deadline /*deadline*/) override {
     return journal.write(results, [](const auto& result) { return "store " + result.task_id + " " + result.state; });
@@ -158,6 +164,28 @@ struct FakeBackend final : backend::Backend {
     return std::nullopt;
   }
   Result<void> forget(const std::string& /*task_id*/, Deadline /*deadline*/) override { return {}; }
+  Result<void> start_chord(const broker::ChordStart& start, Deadline /*deadline*/) override {
+    return one("start " + start.group_id);
+  }
+  Result<void> extend_chord(const std::string& group_id, Deadline /*deadline*/) override {
+    return one("extend " + group_id);
+  }
+  Result<bool> count_parts(const broker::ChordCount& count, Deadline /*deadline*/) override {
+    if (auto written = one("count " + count.parts.at(0).task_id); !written) return tl::unexpected(written.error());
+    return are_last;
+  }
+  Result<std::vector<std::string>> chord_parts(const std::string& /*group_id*/, std::size_t from, std::size_t most,
+                                               Deadline /*deadline*/) override {
+    std::vector<std::string> chunk;
+    for (std::size_t i = from; i < parts.size() && chunk.size() < most; ++i) chunk.push_back(parts[i]);
+    return chunk;
+  }
+  Result<void> end_chord(const broker::ChordEnd& end, Deadline /*deadline*/) override {
+    return one("end " + end.group_id);
+  }
+  Result<void> save_group(const std::string&, const std::string&, Deadline) override { return {}; }
+  Result<std::optional<std::string>> restore_group(const std::string&, Deadline) override { return std::nullopt; }
+  Result<void> forget_group(const std::string&, Deadline) override { return {}; }
   Result<void> check(Deadline /*deadline*/) override { return {}; }
   Result<std::string> identity(Deadline /*deadline*/) override { return "fake"; }
   [[nodiscard]] std::string display_url() const override { return "fake://"; }
