@@ -12,6 +12,7 @@
 #include <iostream>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -99,6 +100,33 @@ void declare_tasks(lovage::App& app) {
   app.task(
       "interop.failed", [](std::string task_id, std::string path) { append_line(path, task_id); },
       params("task_id", "path"));
+  app.task(
+      "interop.total",
+      [](std::vector<std::int64_t> numbers) {
+        return std::accumulate(numbers.begin(), numbers.end(), std::int64_t{0});
+      },
+      params("numbers"));
+  app.task(
+      "interop.fail_with", [](Value, std::string message) { throw std::invalid_argument(message); },
+      params("value", "message"));
+  app.task(
+      "interop.ids",
+      [](Context& self, std::int64_t number) {
+        const auto& request = self.request();
+        return Array{request.root_id, request.parent_id ? Value(*request.parent_id) : Value(), number};
+      },
+      params("number"));
+  app.task(
+      "interop.replace_with",
+      [](Context& self, Value signature) { self.replace(lovage::Signature::from_value(nullptr, signature)); },
+      params("signature"));
+  app.task(
+      "interop.add_to_chord",
+      [](Context& self, Value signature) {
+        self.add_to_chord(lovage::Signature::from_value(nullptr, signature));
+        return 1;
+      },
+      params("signature"));
   app.task("interop.clock",
            [] { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); });
   app.task("interop.whoami", [] {

@@ -77,6 +77,32 @@ def failed(self, task_id, path):
     append_line(path, task_id)
 
 
+@app.task(name="interop.total")
+def total(numbers):
+    return sum(numbers)
+
+
+@app.task(name="interop.fail_with")
+def fail_with(value, message):
+    raise ValueError(message)
+
+
+@app.task(name="interop.ids", bind=True)
+def ids(self, number):
+    return [self.request.root_id, self.request.parent_id, number]
+
+
+@app.task(name="interop.replace_with", bind=True)
+def replace_with(self, signature):
+    return self.replace(app.signature(signature))
+
+
+@app.task(name="interop.add_to_chord", bind=True)
+def add_to_chord(self, signature):
+    self.add_to_chord(app.signature(signature))
+    return 1
+
+
 @app.task(name="interop.clock")
 def clock():
     return time.time()
