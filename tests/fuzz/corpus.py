@@ -82,6 +82,8 @@ def main():
     as_bytes = lambda items: (item.encode("utf-8", "surrogatepass") for item in items)
     write(output / "envelope", as_bytes(envelopes))
     write(output / "value", as_bytes(text for text in texts if len(text) < 20_000))
+    write(output / "canvas", as_bytes(text for text in texts if text.startswith("{") and '"subtask_type"' in text[:20_000]
+                                      and len(text) < 20_000))
     write(output / "redis_reply", replies(envelopes[:20]))
     write(output / "settings", settings(source / "docs"))
 
