@@ -31,14 +31,6 @@ struct LaunchLimits {
   std::size_t bytes = std::size_t{64} << 20U;  // of all bodies together
 };
 
-// Gives every task and group in it the id that it lacks, so that copies of it agree. Celery: freeze. Fails with
-// bad_data or too_large (nesting).
-Result<void> freeze(Value& signature);
-
-// Makes parts of a chord, all with this index, out of those tasks in it whose ends the chord waits for; how many.
-Result<std::uint64_t> place_in_chord(Value& signature, const std::string& group_id, std::int64_t index,
-                                     const Value& body);
-
 class Launcher {
  public:
   // The steps of a chain as messages carry them: in reverse, the last is the next.

@@ -7,6 +7,7 @@
 
 #include <lovage/states.hpp>
 
+#include "app/canvas_shape.hpp"
 #include "worker/exceptions.hpp"
 #include "worker/metas.hpp"
 #include "worker/settlements.hpp"

@@ -2,6 +2,7 @@
 #include <iterator>
 #include <utility>
 
+#include "app/canvas_shape.hpp"
 #include "app/launcher.hpp"
 #include "wire/canvas.hpp"
 #include "worker/exceptions.hpp"

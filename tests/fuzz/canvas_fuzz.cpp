@@ -2,6 +2,7 @@
 #include <span>
 
 #include "app/core.hpp"
+#include "app/canvas_shape.hpp"
 #include "app/launcher.hpp"
 #include "fuzz/target.hpp"
 #include "wire/body.hpp"
