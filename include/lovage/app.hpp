@@ -14,6 +14,7 @@
 #include <lovage/async_result.hpp>
 #include <lovage/config.hpp>
 #include <lovage/context.hpp>
+#include <lovage/group_result.hpp>
 #include <lovage/params.hpp>
 #include <lovage/signature.hpp>
 #include <lovage/task.hpp>
@@ -96,6 +97,10 @@ class App {
   [[nodiscard]] AsyncResult<R> result(std::string task_id) const {
     return AsyncResult<R>(static_cast<const ResultHandle&>(result(std::move(task_id))));
   }
+
+  // A group's results by its id, as GroupResult::save() has stored them; nothing when it was not saved or has expired.
+  // Celery: GroupResult.restore.
+  [[nodiscard]] std::optional<GroupResult<>> group_result(const std::string& group_id) const;
 
   // What the library's other layers work with; not for applications.
   [[nodiscard]] app::Core& core() const noexcept { return *core_; }

@@ -20,8 +20,9 @@ namespace app {
 class Core;
 }
 namespace detail {
+struct ResultNode;
 struct StoredResult;
-}
+}  // namespace detail
 
 struct GetOptions {
   // A task that waits for another one can fill the pool with waiting tasks: get() inside a task throws
@@ -51,8 +52,11 @@ class ResultHandle {
   [[nodiscard]] std::optional<std::string> traceback() const;
   // The tasks that the task sent.
   [[nodiscard]] std::vector<ResultHandle> children() const;
-  // The result of the step before this one, for results of chains.
+  // The result of the step before this one, for results of workflows that this process has sent; nothing for the first
+  // one, and where a group came before it: see parent_group() in group_result.hpp.
   [[nodiscard]] std::optional<ResultHandle> parent() const;
+  // [[id, parent], null]: the result and what came before it. Celery: AsyncResult.as_tuple.
+  [[nodiscard]] Value as_tuple() const;
 
   // Waits until the result is ready and returns its state. Throws Timeout.
   std::string wait(std::chrono::milliseconds timeout, const GetOptions& options = {}) const;
@@ -69,15 +73,17 @@ class ResultHandle {
   // Removes the stored result, and those of the chain's earlier steps. Celery: AsyncResult.forget.
   void forget() const;
 
-  // For the library: `parents` are the ids of the chain's earlier steps, the nearest first; `stored` is a
-  // result that is known already (eager mode).
-  ResultHandle(std::shared_ptr<app::Core> core, std::string id, std::vector<std::string> parents = {},
+  // For the library: `stored` is a result that is known already (eager mode).
+  ResultHandle(std::shared_ptr<app::Core> core, std::string id,
                std::shared_ptr<const detail::StoredResult> stored = nullptr);
+  ResultHandle(std::shared_ptr<app::Core> core, const detail::ResultNode& node);
+  [[nodiscard]] const std::shared_ptr<const detail::ResultNode>& parent_node() const noexcept { return parent_; }
+  [[nodiscard]] const std::shared_ptr<app::Core>& core() const noexcept { return core_; }
 
  private:
   std::shared_ptr<app::Core> core_;
   std::string id_;
-  std::vector<std::string> parents_;
+  std::shared_ptr<const detail::ResultNode> parent_;
   std::shared_ptr<const detail::StoredResult> stored_;
 };
 

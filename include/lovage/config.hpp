@@ -103,6 +103,7 @@ struct Config {
   // --- The rest ----------------------------------------------------------------------------------
   std::string timezone = "UTC";
   std::uint64_t task_message_max_bytes = 64u << 20;  // larger messages and results are refused, both ways
+  std::uint64_t workflow_max_bytes = 1u << 20;       // of one message of a workflow, with all that follows it
 };
 
 }  // namespace lovage

@@ -3,10 +3,12 @@
 
 #include <lovage/app.hpp>
 #include <lovage/async_result.hpp>
+#include <lovage/canvas.hpp>
 #include <lovage/config.hpp>
 #include <lovage/context.hpp>
 #include <lovage/convert.hpp>
 #include <lovage/error.hpp>
+#include <lovage/group_result.hpp>
 #include <lovage/main.hpp>
 #include <lovage/params.hpp>
 #include <lovage/signature.hpp>

@@ -179,4 +179,25 @@ class TypedSignature<R(Missing...)> : public Signature {
   }
 };
 
+// A signature that takes nothing from the task before it. Celery: .si().
+template <class R>
+class ImmutableSignature : public TypedSignature<R()> {
+ public:
+  explicit ImmutableSignature(TypedSignature<R()> signature) : TypedSignature<R()>(std::move(signature)) {
+    this->set_immutable(true);
+  }
+  ImmutableSignature& set(const ApplyOptions& options) {
+    Signature::set(options);
+    return *this;
+  }
+  ImmutableSignature& link(const Signature& callback) {
+    Signature::link(callback);
+    return *this;
+  }
+  ImmutableSignature& link_error(const Signature& errback) {
+    Signature::link_error(errback);
+    return *this;
+  }
+};
+
 }  // namespace lovage

@@ -64,11 +64,7 @@ class Task<R(Args...)> {
   }
 
   // The call as it is: results of tasks before it are ignored. Celery: .si().
-  TypedSignature<R()> si(const Args&... args) const {
-    TypedSignature<R()> signature(call(args...));
-    signature.set_immutable(true);
-    return signature;
-  }
+  ImmutableSignature<R> si(const Args&... args) const { return ImmutableSignature<R>(call(args...)); }
 
  private:
   [[nodiscard]] TypedSignature<R()> call(const Args&... args) const {

@@ -4,6 +4,7 @@
 #include "app/eager.hpp"
 #include "app/invoke.hpp"
 #include "app/producer.hpp"
+#include "app/result_node.hpp"
 #include "app/settings.hpp"
 
 namespace lovage {
@@ -101,6 +102,20 @@ std::vector<SendOutcome> App::send_many(std::span<const Signature> calls,
 
 AsyncResult<> App::result(std::string task_id) const {
   return AsyncResult<>(ResultHandle(core_, std::move(task_id)));
+}
+
+std::optional<GroupResult<>> App::group_result(const std::string& group_id) const {
+  auto* const backend = core_->backend();
+  if (backend == nullptr) throw ConfigError("this app stores no results: result_backend is disabled");
+  const auto text = backend->restore_group(group_id, Deadline::after(std::chrono::seconds(5)));
+  if (!text) raise(text.error());
+  if (!*text) return std::nullopt;
+  const Value saved = from_json(**text);
+  const Value* const tuple = saved.find("result");
+  auto node = tuple != nullptr ? app::node_from_tuple(*tuple)
+                               : Result<std::shared_ptr<const detail::ResultNode>>(fail(Errc::bad_data, "no result"));
+  if (!node || !(*node)->is_group) throw DecodeError("what is saved of group " + group_id + " cannot be read");
+  return GroupResult<>(GroupHandle(core_, std::move(*node)));
 }
 
 void App::add(detail::TaskDeclaration declaration) {

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "app/core.hpp"
+#include "app/result_node.hpp"
 #include "app/stored_result.hpp"
 #include "wire/control_message.hpp"
 #include "wire/result_meta.hpp"
@@ -40,6 +41,14 @@ StoredResult read(app::Core& core, const std::string& id) {
   if (!stored) raise(stored.error());
   if (!*stored) return {std::string(states::pending), {}};
   return decode(id, **stored);
+}
+
+// The node's tasks and those before it.
+void append_ids(const detail::ResultNode* node, std::vector<std::string>& ids) {
+  for (; node != nullptr; node = node->parent.get()) {
+    if (!node->is_group) ids.push_back(node->id);
+    for (const auto& child : node->children) append_ids(child.get(), ids);
+  }
 }
 
 void check_may_wait(const GetOptions& options) {
@@ -98,9 +107,12 @@ std::string signal_name(std::string_view given) {
 
 }  // namespace
 
-ResultHandle::ResultHandle(std::shared_ptr<app::Core> core, std::string id, std::vector<std::string> parents,
+ResultHandle::ResultHandle(std::shared_ptr<app::Core> core, std::string id,
                            std::shared_ptr<const detail::StoredResult> stored)
-    : core_(std::move(core)), id_(std::move(id)), parents_(std::move(parents)), stored_(std::move(stored)) {}
+    : core_(std::move(core)), id_(std::move(id)), stored_(std::move(stored)) {}
+
+ResultHandle::ResultHandle(std::shared_ptr<app::Core> core, const detail::ResultNode& node)
+    : core_(std::move(core)), id_(node.id), parent_(node.parent), stored_(node.stored) {}
 
 std::string ResultHandle::state() const {
   return stored_ ? stored_->state : read(*core_, id_).state;
@@ -138,8 +150,12 @@ std::vector<ResultHandle> ResultHandle::children() const {
 }
 
 std::optional<ResultHandle> ResultHandle::parent() const {
-  if (parents_.empty()) return std::nullopt;
-  return ResultHandle(core_, parents_.front(), std::vector<std::string>(parents_.begin() + 1, parents_.end()));
+  if (!parent_ || parent_->is_group) return std::nullopt;
+  return ResultHandle(core_, *parent_);
+}
+
+Value ResultHandle::as_tuple() const {
+  return app::to_tuple({.id = id_, .is_group = false, .children = {}, .parent = parent_, .stored = {}});
 }
 
 std::string ResultHandle::wait(std::chrono::milliseconds timeout, const GetOptions& options) const {
@@ -166,8 +182,8 @@ void ResultHandle::revoke(bool terminate, std::string_view signal) const {
 
 void ResultHandle::forget() const {
   const auto deadline = Deadline::after(kReadTimeout);
-  std::vector<std::string> ids = parents_;
-  ids.push_back(id_);
+  std::vector<std::string> ids{id_};
+  append_ids(parent_.get(), ids);
   for (const std::string& id : ids) {
     if (auto forgotten = backend_of(*core_).forget(id, deadline); !forgotten) raise(forgotten.error());
   }

@@ -86,7 +86,7 @@ ResultHandle apply_eagerly(const std::shared_ptr<Core>& core, const Signature& c
   stored.children = std::move(tuples);
   if (stored.state == states::success) send_all(core, call.options(), "link", stored.result);
   if (stored.state == states::failure) send_all(core, call.options(), "link_error", request.id);
-  ResultHandle handle(core, request.id, {}, std::make_shared<const detail::StoredResult>(std::move(stored)));
+  ResultHandle handle(core, request.id, std::make_shared<const detail::StoredResult>(std::move(stored)));
   if (core->config().task_eager_propagates) handle.get_value(std::nullopt, {.allow_in_task = true});
   return handle;
 }

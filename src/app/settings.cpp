@@ -160,6 +160,8 @@ constexpr std::array kSettings{
     row<&C::broker_connection_timeout>("broker_connection_timeout", "Seconds that one attempt to connect may take"),
     row<&C::timezone>("timezone", "Time zone of schedules"),
     at_least<&C::task_message_max_bytes, 1>("task_message_max_bytes", "Larger messages and results are refused"),
+    at_least<&C::workflow_max_bytes, 1>("workflow_max_bytes",
+                                        "Workflows with a larger message, all that follows it included, are refused"),
 };
 
 const Setting& required(std::string_view name) {

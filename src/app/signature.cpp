@@ -6,6 +6,7 @@
 #include "app/eager.hpp"
 #include "app/invoke.hpp"
 #include "app/producer.hpp"
+#include "app/workflow.hpp"
 
 namespace lovage {
 namespace {
@@ -76,6 +77,11 @@ void append(Object& options, std::string_view name, const Signature& signature) 
   list.if_array()->push_back(std::move(value));
 }
 
+ResultHandle single(const std::shared_ptr<const detail::ResultNode>& node, const std::shared_ptr<app::Core>& core) {
+  if (node->is_group) throw Error("this workflow ends in a group: wrap it in a lovage::GroupSignature to send it");
+  return ResultHandle(core, *node);
+}
+
 }  // namespace
 
 Signature::Signature(std::shared_ptr<app::Core> core, std::string task, Array args, Object kwargs)
@@ -115,6 +121,7 @@ Signature Signature::clone(Array args, Object kwargs) const {
 
 AsyncResult<> Signature::delay() const {
   if (core_ == nullptr) throw Error("this signature of " + task_ + " belongs to no app: it cannot be sent");
+  if (app::is_workflow(*this)) return AsyncResult<>(single(app::send_workflow(core_, *this), core_));
   core_->check_config();
   if (core_->config().task_always_eager) return apply();
   app::Outgoing outgoing;
@@ -135,6 +142,7 @@ AsyncResult<> Signature::apply_async(const ApplyOptions& options) const {
 
 AsyncResult<> Signature::apply() const {
   if (core_ == nullptr) throw Error("this signature of " + task_ + " belongs to no app: it cannot be run");
+  if (app::is_workflow(*this)) return AsyncResult<>(single(app::run_workflow(core_, *this), core_));
   return AsyncResult<>(app::apply_eagerly(core_, *this));
 }
 
