@@ -168,6 +168,46 @@ class FakeBackend final : public backend::Backend {
     metas_.erase(id);
     return {};
   }
+  // Chords: what was said of them. Nothing is ever counted here.
+  Result<void> start_chord(const backend::ChordStart& start, Deadline) override {
+    const std::lock_guard lock(mutex_);
+    chords_[start.group_id] = start.size;
+    return {};
+  }
+  Result<void> extend_chord(const std::string& group_id, Deadline) override {
+    const std::lock_guard lock(mutex_);
+    ++chords_[group_id];
+    return {};
+  }
+  Result<bool> count_parts(const backend::ChordCount&, Deadline) override { return false; }
+  Result<std::vector<std::string>> chord_parts(const std::string&, std::size_t, std::size_t, Deadline) override {
+    return std::vector<std::string>{};
+  }
+  Result<void> end_chord(const backend::ChordEnd& end, Deadline) override {
+    const std::lock_guard lock(mutex_);
+    chords_.erase(end.group_id);
+    return {};
+  }
+  // How many header tasks each chord has that was started.
+  [[nodiscard]] std::map<std::string, std::uint64_t> chords() const {
+    const std::lock_guard lock(mutex_);
+    return chords_;
+  }
+  Result<void> save_group(const std::string& group_id, const std::string& text, Deadline) override {
+    const std::lock_guard lock(mutex_);
+    groups_[group_id] = text;
+    return {};
+  }
+  Result<std::optional<std::string>> restore_group(const std::string& group_id, Deadline) override {
+    const std::lock_guard lock(mutex_);
+    const auto known = groups_.find(group_id);
+    return known == groups_.end() ? std::nullopt : std::optional(known->second);
+  }
+  Result<void> forget_group(const std::string& group_id, Deadline) override {
+    const std::lock_guard lock(mutex_);
+    groups_.erase(group_id);
+    return {};
+  }
   Result<void> check(Deadline) override { return {}; }
   Result<std::string> identity(Deadline) override { return std::string("fake"); }
   [[nodiscard]] std::string display_url() const override { return "fake://"; }
@@ -181,6 +221,8 @@ class FakeBackend final : public backend::Backend {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, std::string> metas_;
+  std::map<std::string, std::uint64_t> chords_;
+  std::map<std::string, std::string> groups_;
   std::optional<Failure> failure_;
 };
 

@@ -27,6 +27,34 @@ class MemoryBackend final : public Backend {
     store_->forget(task_id);
     return {};
   }
+  Result<void> start_chord(const ChordStart& start, Deadline) override {
+    store_->start_chord(start);
+    return {};
+  }
+  Result<void> extend_chord(const std::string& group_id, Deadline) override {
+    store_->extend_chord(group_id);
+    return {};
+  }
+  Result<bool> count_parts(const ChordCount& count, Deadline) override { return store_->count_parts(count); }
+  Result<std::vector<std::string>> chord_parts(const std::string& group_id, std::size_t from, std::size_t most,
+                                               Deadline) override {
+    return store_->chord_parts(group_id, from, most);
+  }
+  Result<void> end_chord(const ChordEnd& end, Deadline) override {
+    store_->end_chord(end);
+    return {};
+  }
+  Result<void> save_group(const std::string& group_id, const std::string& text, Deadline) override {
+    store_->save_group(group_id, text);
+    return {};
+  }
+  Result<std::optional<std::string>> restore_group(const std::string& group_id, Deadline) override {
+    return store_->restore_group(group_id);
+  }
+  Result<void> forget_group(const std::string& group_id, Deadline) override {
+    store_->forget_group(group_id);
+    return {};
+  }
   Result<void> check(Deadline) override { return {}; }
   Result<std::string> identity(Deadline) override { return store_->identity(); }
   [[nodiscard]] std::string display_url() const override { return store_->display_url(); }

@@ -11,6 +11,7 @@ namespace lovage::backend::sqlite {
 namespace {
 
 using namespace std::chrono_literals;
+using broker::sqlite::Store;
 using broker::sqlite::StoreAccess;
 
 constexpr std::size_t kResultsAtOnce = 256;
@@ -92,7 +93,46 @@ class SqliteBackend final : public Backend {
   }
 
   Result<void> forget(const std::string& task_id, Deadline deadline) override {
-    return write(deadline, [&](broker::sqlite::Store& store) { return store.forget(task_id); });
+    return write(deadline, [&](Store& store) { return store.forget(task_id); });
+  }
+
+  Result<void> start_chord(const ChordStart& start, Deadline deadline) override {
+    return write(deadline, [&](Store& store) { return store.start_chord(start); });
+  }
+  Result<void> extend_chord(const std::string& group_id, Deadline deadline) override {
+    return write(deadline, [&](Store& store) { return store.extend_chord(group_id); });
+  }
+  Result<bool> count_parts(const ChordCount& count, Deadline deadline) override {
+    bool complete = false;
+    auto counted = write(deadline, [&](Store& store) -> Result<void> {
+      auto parts = store.count_parts(count);
+      if (!parts) return tl::unexpected(parts.error());
+      complete = parts->complete;
+      return {};
+    });
+    if (!counted) return tl::unexpected(counted.error());
+    return complete;
+  }
+  Result<std::vector<std::string>> chord_parts(const std::string& group_id, std::size_t from, std::size_t most,
+                                               Deadline deadline) override {
+    auto store = access_->acquire(deadline);
+    if (!store) return tl::unexpected(store.error());
+    return (*store)->chord_parts(group_id, from, most);
+  }
+  Result<void> end_chord(const ChordEnd& end, Deadline deadline) override {
+    return write(deadline, [&](Store& store) { return store.end_chord(end); });
+  }
+
+  Result<void> save_group(const std::string& group_id, const std::string& text, Deadline deadline) override {
+    return write(deadline, [&](Store& store) { return store.save_group(group_id, text); });
+  }
+  Result<std::optional<std::string>> restore_group(const std::string& group_id, Deadline deadline) override {
+    auto store = access_->acquire(deadline);
+    if (!store) return tl::unexpected(store.error());
+    return (*store)->restore_group(group_id);
+  }
+  Result<void> forget_group(const std::string& group_id, Deadline deadline) override {
+    return write(deadline, [&](Store& store) { return store.forget_group(group_id); });
   }
 
   Result<void> check(Deadline deadline) override {
@@ -115,7 +155,7 @@ class SqliteBackend final : public Backend {
   }
 
   Result<void> store_chunk(std::span<const StoreResult> results, Deadline deadline) {
-    return write(deadline, [&](broker::sqlite::Store& store) -> Result<void> {
+    return write(deadline, [&](Store& store) -> Result<void> {
       for (const auto& result : results) {
         if (auto put = store.put_result(result); !put) return put;
       }

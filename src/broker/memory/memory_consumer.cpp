@@ -41,7 +41,7 @@ class MemoryConsumer final : public Consumer {
   }
 
   void set_credit(std::size_t messages, std::size_t bytes) override {
-    credit_ = {messages, bytes, false};
+    credit_ = {messages, bytes, false, true};
     if (messages > 0) ask_for_turn();
   }
 
@@ -116,13 +116,19 @@ class MemoryConsumer final : public Consumer {
     Reserved reserved = store_->reserve(id_, reserving_ ? credit_ : Credit{});
     if (reserved.next_due) wait_for(*reserved.next_due);
     if (!reserved.deliveries.empty()) {
-      for (const auto& delivery : reserved.deliveries) credit_.bytes -= std::min(credit_.bytes, delivery.size());
-      credit_.messages -= reserved.deliveries.size();
-      credit_.used = true;
+      for (const auto& delivery : reserved.deliveries) {
+        if (!delivery.is_continuation) pay_for(delivery);
+      }
       events_->on_deliveries(std::move(reserved.deliveries));
     }
     if (bell.is_silent() || !reserved.lost || closed_ || std::exchange(told_lost_, true)) return;
     events_->on_lost();
+  }
+
+  void pay_for(const Delivery& delivery) {
+    credit_.bytes -= std::min(credit_.bytes, delivery.size());
+    --credit_.messages;
+    credit_.used = true;
   }
 
   void wait_for(Timestamp due) {
@@ -157,7 +163,7 @@ class MemoryConsumer final : public Consumer {
   bool connected_ = false;
   std::vector<Work> work_;
   std::vector<Work> done_work_;
-  Credit credit_;
+  Credit credit_{.adopts = true};
   net::Registration due_;
   bool told_lost_ = false;
   bool reserving_ = true;

@@ -52,6 +52,8 @@ class Queue {
   [[nodiscard]] const Message* first(int step) const;
   // Reserves the first.
   Message take_first(int step);
+  // A continuation that waited is reserved.
+  void adopted() noexcept { ++reserved_; }
   // A message that was reserved has found its end, or is put or scheduled next.
   void released() noexcept { --reserved_; }
   // Takes all that is ready out, for good.

@@ -14,7 +14,7 @@ constexpr std::size_t kExpirePerPut = 2;
 }  // namespace
 
 bool ResultTable::has_expired(const Stored& stored, Timestamp now) const noexcept {
-  return expires_.count() > 0 && stored.at + expires_ <= now;
+  return expires_.count() > 0 && !stored.kept && stored.at + expires_ <= now;
 }
 
 bool ResultTable::put(StoreResult result, Timestamp now) {
@@ -30,7 +30,8 @@ bool ResultTable::put(StoreResult result, Timestamp now) {
     stored.result.state = std::move(newest->result.state);
     stored.result.meta = std::move(newest->result.meta);
     stored.at = now;
-    by_time_.splice(newest, by_time_, known->second);
+    by_time_.splice(newest, list_of(stored), known->second);
+    stored.kept = false;
   }
   by_time_.pop_back();
   return replaces;
@@ -47,7 +48,22 @@ void ResultTable::forget(std::string_view task_id) {
   if (known == by_id_.end()) return;
   const auto stored = known->second;
   by_id_.erase(known);
-  by_time_.erase(stored);
+  list_of(*stored).erase(stored);
+}
+
+void ResultTable::keep(std::string_view task_id) {
+  const auto known = by_id_.find(task_id);
+  if (known == by_id_.end() || known->second->kept) return;
+  known->second->kept = true;
+  kept_.splice(kept_.end(), by_time_, known->second);
+}
+
+void ResultTable::let_go(std::string_view task_id, Timestamp now) {
+  const auto known = by_id_.find(task_id);
+  if (known == by_id_.end() || has_expired(*known->second, now)) return;
+  by_time_.splice(by_time_.end(), list_of(*known->second), known->second);
+  known->second->kept = false;
+  known->second->at = now;
 }
 
 std::size_t ResultTable::expire(Timestamp now, std::size_t most) {

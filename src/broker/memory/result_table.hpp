@@ -23,21 +23,27 @@ class ResultTable {
   bool put(StoreResult result, Timestamp now);
   [[nodiscard]] const StoreResult* find(std::string_view task_id, Timestamp now) const;
   void forget(std::string_view task_id);
+  // It has no expiry from now on, until it is stored anew or let go: then it expires counted from that.
+  void keep(std::string_view task_id);
+  void let_go(std::string_view task_id, Timestamp now);
   // Removes some results that have expired; how many.
   std::size_t expire(Timestamp now, std::size_t most);
-  [[nodiscard]] std::size_t size() const noexcept { return by_time_.size(); }
+  [[nodiscard]] std::size_t size() const noexcept { return by_time_.size() + kept_.size(); }
 
  private:
   struct Stored {
     StoreResult result;
     Timestamp at;
+    bool kept = false;
   };
   using ByTime = std::list<Stored>;
   [[nodiscard]] bool has_expired(const Stored& stored, Timestamp now) const noexcept;
+  ByTime& list_of(const Stored& stored) noexcept { return stored.kept ? kept_ : by_time_; }
 
   std::chrono::seconds expires_;
-  ByTime by_time_;                                                // the oldest first
-  std::unordered_map<std::string_view, ByTime::iterator> by_id_;  // the texts are those of by_time_
+  ByTime by_time_;  // the oldest first
+  ByTime kept_;
+  std::unordered_map<std::string_view, ByTime::iterator> by_id_;  // the texts are those of the lists
 };
 
 }  // namespace lovage::broker::memory

@@ -7,7 +7,7 @@
 namespace lovage::broker::memory {
 
 Store::Store(std::string name, const StoreOptions& options)
-    : name_(std::move(name)), options_(options), results_(options.result_expires) {}
+    : name_(std::move(name)), options_(options), results_(options.result_expires), chords_(options.result_expires) {}
 
 std::string Store::identity() const {
   return fmt::format("memory:{}", static_cast<const void*>(this));
@@ -30,9 +30,12 @@ bool Store::wait_until_idle(Deadline deadline) {
 
 bool Store::is_idle() const {
   const Timestamp now = clock().now();
-  return std::ranges::all_of(workers_, [now](const auto& each) {
-    return each.second.reserved.empty() &&
-           std::ranges::none_of(each.second.queues, [now](const Entry* queue) { return queue->second.has_work(now); });
+  const auto has_work = [&](const Entry* queue) {
+    return queue->second.has_work(now) ||
+           std::ranges::find(continuations_, queue->first, &Waiting::queue) != continuations_.end();
+  };
+  return std::ranges::all_of(workers_, [&](const auto& each) {
+    return each.second.reserved.empty() && std::ranges::none_of(each.second.queues, has_work);
   });
 }
 
@@ -45,6 +48,13 @@ Store::Turn::~Turn() {
 void Store::Turn::came(const Entry& queue) {
   for (auto& [id, worker] : store_.workers_) {
     if (!worker.listening) continue;
+    if (std::find(worker.queues.begin(), worker.queues.end(), &queue) != worker.queues.end()) wake(worker);
+  }
+}
+
+// They come beside the credit, so they come to those who do not listen, too.
+void Store::Turn::continuation_came(const Entry& queue) {
+  for (auto& [id, worker] : store_.workers_) {
     if (std::find(worker.queues.begin(), worker.queues.end(), &queue) != worker.queues.end()) wake(worker);
   }
 }

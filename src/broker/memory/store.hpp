@@ -5,6 +5,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -23,6 +24,7 @@
 #include "broker/broker.hpp"
 #include "broker/lease_observer.hpp"
 #include "broker/memory/bell.hpp"
+#include "broker/memory/chord_table.hpp"
 #include "broker/memory/exchanges.hpp"
 #include "broker/memory/queue.hpp"
 #include "broker/memory/result_table.hpp"
@@ -51,7 +53,8 @@ using Work = std::variant<Settlement, StateUpdate, StartRecord>;
 struct Credit {
   std::size_t messages = 0;
   std::size_t bytes = 0;
-  bool used = false;  // something was taken on it: the first message comes whatever its size
+  bool used = false;    // something was taken on it: the first message comes whatever its size
+  bool adopts = false;  // continuations that others died with, too: they come beside the rest
 };
 
 struct Reserved {
@@ -79,7 +82,7 @@ class Store {
   std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages);
   void declare(std::span<const wire::QueueDeclaration> queues);
   // Takes messages by priority over the worker's queues, first in first out inside a list. When it takes less than
-  // the credit allows, the worker's bell rings for what comes next.
+  // the credit allows, the worker's bell rings for what comes next. For continuations it rings anyway.
   Reserved reserve(WorkerId id, const Credit& credit);
 
   // --- Settling (store_settle.cpp) -----------------------------------------------------------------
@@ -105,8 +108,18 @@ class Store {
   std::vector<std::optional<std::string>> results(std::span<const std::string> task_ids);
   std::optional<std::string> wait_for_result(const std::string& task_id, Deadline deadline);
   void forget(const std::string& task_id);
-  // Removes some results that have expired; how many.
+  // Removes some results that have expired, and what else has; how many results.
   std::size_t expire_results(std::size_t most);
+
+  // --- Chords and groups (store_chords.cpp): see Backend -------------------------------------------
+  void start_chord(const ChordStart& start);
+  void extend_chord(const std::string& group_id);
+  bool count_parts(const ChordCount& count);
+  std::vector<std::string> chord_parts(const std::string& group_id, std::size_t from, std::size_t most);
+  void end_chord(const ChordEnd& end);
+  void save_group(const std::string& group_id, const std::string& text);
+  std::optional<std::string> restore_group(const std::string& group_id);
+  void forget_group(const std::string& group_id);
 
   // --- Management (store_manage.cpp) ---------------------------------------------------------------
   std::vector<QueueInfo> queues(std::span<const std::string> names);  // none: all
@@ -129,6 +142,13 @@ class Store {
     int step = 0;
     bool started = false;  // recorded
     Message message;
+    std::optional<std::string> continuation{};  // has taken the message's place
+  };
+  // A continuation whose worker has gone: waits for another that serves its queue.
+  struct Waiting {
+    std::string queue;
+    int step = 0;
+    std::string text;
   };
   struct Worker {
     IncarnationId incarnation;
@@ -152,6 +172,7 @@ class Store {
     Turn& operator=(const Turn&) = delete;
     ~Turn();
     void came(const Entry& queue);
+    void continuation_came(const Entry& queue);
     void wake(Worker& worker);
 
    private:
@@ -169,6 +190,7 @@ class Store {
   void declare(const wire::QueueDeclaration& queue);
   Result<std::vector<std::string>> route(const wire::TaskMessage& message) const;
   void place(Turn& turn, const std::vector<std::string>& queues, const wire::SharedMessage& message);
+  void adopt(Worker& worker, std::vector<Delivery>& deliveries);
   void pick(Worker& worker, Picker& picker, Timestamp now);
   void pick_unknown(Worker& worker, Entry& queue, int step, Timestamp now, Picker& picker);
   void hand_out(Worker& worker, Entry& queue, int step, Message message, std::chrono::milliseconds ahead,
@@ -179,6 +201,11 @@ class Store {
   SettleStatus carry_out(Turn& turn, Worker& worker, Work& work);
   SettleStatus settle(Turn& turn, Worker& worker, Settlement& settlement);
   void dispose(Turn& turn, Worker& worker, Settlement& settlement, Reservation reservation);
+  bool is_carried_on(Settlement& settlement);
+  void continue_with(Reservation& reservation, Settlement& settlement);
+  void bury_reserved(const Reservation& reservation, Settlement& settlement);
+  bool count(const ChordCount& count, Timestamp now);
+  void end(const ChordEnd& end, Timestamp now);
   bool route_all(Settlement& settlement, std::vector<std::vector<std::string>>& routed);
   void bury(const BuriedMessage& buried);
   void bury(DeadLetter letter, std::string queue, int step, std::string bytes);
@@ -192,6 +219,8 @@ class Store {
   std::map<WorkerId, Worker> workers_;
   std::map<std::uint64_t, DeadLetterEntry> dead_letters_;
   ResultTable results_;
+  ChordTable chords_;
+  std::deque<Waiting> continuations_;
   std::unordered_multimap<std::string, std::condition_variable*> result_waiters_;
   std::condition_variable idle_;
   std::size_t idle_waiters_ = 0;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "broker/memory/store.hpp"
@@ -106,13 +107,15 @@ Reserved Store::reserve(WorkerId id, const Credit& credit) {
   reserved.lost = worker == nullptr;
   if (worker == nullptr) return reserved;
   worker->listening = false;
+  if (credit.adopts && !continuations_.empty()) adopt(*worker, reserved.deliveries);
   if (credit.messages == 0 || worker->lone) return reserved;
   const Timestamp now = clock().now();
   std::size_t room = kDueAtOnce;
   for (Entry* queue : worker->queues) room -= queue->second.move_due(now, room, last_position_);
   Picker picker(credit, !worker->reserved.empty());
   pick(*worker, picker, now);
-  reserved.deliveries = picker.take();
+  auto taken = picker.take();
+  std::move(taken.begin(), taken.end(), std::back_inserter(reserved.deliveries));
   if (picker.has_enough()) return reserved;
   worker->listening = true;
   for (const Entry* queue : worker->queues) {
@@ -120,6 +123,21 @@ Reserved Store::reserve(WorkerId id, const Credit& credit) {
     if (due && (!reserved.next_due || *due < *reserved.next_due)) reserved.next_due = due;
   }
   return reserved;
+}
+
+void Store::adopt(Worker& worker, std::vector<Delivery>& deliveries) {
+  std::erase_if(continuations_, [&](Waiting& waiting) {
+    const auto queue = std::ranges::find(worker.queues, waiting.queue, [](const Entry* each) { return each->first; });
+    if (queue == worker.queues.end()) return false;
+    const Token token(worker.next_token++);
+    (*queue)->second.adopted();
+    deliveries.push_back(
+        {.token = token, .queue = waiting.queue, .step = waiting.step, .bytes = waiting.text, .is_continuation = true});
+    worker.reserved.emplace(
+        token,
+        Reservation{.queue = *queue, .step = waiting.step, .message = {}, .continuation = std::move(waiting.text)});
+    return true;
+  });
 }
 
 void Store::pick(Worker& worker, Picker& picker, Timestamp now) {

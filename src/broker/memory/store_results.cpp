@@ -59,7 +59,9 @@ void Store::forget(const std::string& task_id) {
 
 std::size_t Store::expire_results(std::size_t most) {
   const std::lock_guard lock(mutex_);
-  return results_.expire(clock().now(), most);
+  const Timestamp now = clock().now();
+  chords_.expire(now);
+  return results_.expire(now, most);
 }
 
 }  // namespace lovage::broker::memory

@@ -19,6 +19,11 @@ Token token_of(const Work& work) noexcept {
   return std::get<StartRecord>(work).token;
 }
 
+// A continuation never does.
+bool goes_to_a_queue(Disposal disposal) noexcept {
+  return disposal != Disposal::acknowledge && disposal != Disposal::carry_on;
+}
+
 }  // namespace
 
 std::vector<SettleStatus> Store::carry_out(WorkerId id, std::span<Work> works) {
@@ -52,14 +57,42 @@ SettleStatus Store::settle(Turn& turn, Worker& worker, Settlement& settlement) {
   // What can be refused is found out before anything else is changed. A queue that is known without its message does
   // no harm.
   std::vector<std::vector<std::string>> routed;
+  const auto held = worker.reserved.find(settlement.token);
+  if (held->second.continuation && goes_to_a_queue(settlement.disposal)) return SettleStatus::failed;
   if (!route_all(settlement, routed)) return SettleStatus::failed;
   if (worker.lone == settlement.token) worker.lone.reset();
-  auto held = worker.reserved.extract(settlement.token);
-  dispose(turn, worker, settlement, std::move(held.mapped()));
+  for (const auto& start : settlement.chords) chords_.start(start, clock().now());
   for (auto& result : settlement.results) put_result(std::move(result), clock().now());
+  const bool carries_on = is_carried_on(settlement);
+  if (carries_on) {
+    continue_with(held->second, settlement);
+  } else {
+    dispose(turn, worker, settlement, std::move(worker.reserved.extract(held).mapped()));
+  }
   for (std::size_t i = 0; i < routed.size(); ++i) place(turn, routed[i], std::move(settlement.sends[i]));
   for (const auto& buried : settlement.buried) bury(buried);
-  return SettleStatus::settled;
+  if (settlement.ended_chord) end(*settlement.ended_chord, clock().now());
+  return carries_on ? SettleStatus::carries_on : SettleStatus::settled;
+}
+
+// Counts what it counts, too.
+bool Store::is_carried_on(Settlement& settlement) {
+  if (!settlement.counts) return settlement.disposal == Disposal::carry_on;
+  if (!count(*settlement.counts, clock().now()) || !chords_.claim(settlement.counts->group_id)) return false;
+  settlement.continuation = std::move(settlement.counts->continuation);
+  return true;
+}
+
+void Store::continue_with(Reservation& reservation, Settlement& settlement) {
+  if (settlement.disposal == Disposal::dead_letter) bury_reserved(reservation, settlement);
+  reservation.message = {};
+  reservation.started = false;
+  reservation.continuation = std::move(settlement.continuation);
+}
+
+void Store::bury_reserved(const Reservation& reservation, Settlement& settlement) {
+  bury(std::move(settlement.dead_letter), reservation.queue->first, reservation.step,
+       wire::encode_envelope(reservation.message.content));
 }
 
 // The queues of all sends; those that have none become dead letters. False: one is not to become one.
@@ -85,9 +118,7 @@ void Store::dispose(Turn& turn, Worker& worker, Settlement& settlement, Reservat
   Message& message = reservation.message;
   queue.released();
   const bool leaves = settlement.disposal == Disposal::acknowledge || settlement.disposal == Disposal::dead_letter;
-  if (settlement.disposal == Disposal::dead_letter) {
-    bury(std::move(settlement.dead_letter), entry.first, reservation.step, wire::encode_envelope(message.content));
-  }
+  if (settlement.disposal == Disposal::dead_letter) bury_reserved(reservation, settlement);
   if (leaves) return drop_if_unused(entry);
 
   if (settlement.replacement) message.content = std::move(settlement.replacement);

@@ -57,6 +57,8 @@ void Store::survey(const SurveyVisit& visit) {
         sighting.holder = worker.incarnation;
         sighting.started = reservation.started;
         sighting.marks = reservation.message.marks;
+        sighting.is_continuation = reservation.continuation.has_value();
+        if (sighting.is_continuation) sighting.bytes = *reservation.continuation;
         found.push_back({std::move(sighting), reservation.message.content});
       }
     }
@@ -73,6 +75,17 @@ void Store::survey(const SurveyVisit& visit) {
       sighting.bytes = entry.bytes;
       sighting.letter_key = entry.key;
       sighting.letter = entry.letter;
+      found.push_back({std::move(sighting), {}});
+    }
+  });
+  show([this](auto& found) {
+    for (const auto& waiting : continuations_) {
+      Sighting sighting;
+      sighting.place = Place::adoption;
+      sighting.queue = waiting.queue;
+      sighting.step = waiting.step;
+      sighting.bytes = waiting.text;
+      sighting.is_continuation = true;
       found.push_back({std::move(sighting), {}});
     }
   });

@@ -48,6 +48,12 @@ void Store::give_back(Turn& turn, WorkerId id) {
   for (auto& [token, reservation] : found->second.reserved) {
     Queue& queue = reservation.queue->second;
     queue.released();
+    if (reservation.continuation) {
+      continuations_.push_back({reservation.queue->first, reservation.step, std::move(*reservation.continuation)});
+      turn.continuation_came(*reservation.queue);
+      drop_if_unused(*reservation.queue);
+      continue;
+    }
     queue.put(reservation.step, std::move(reservation.message));
     turn.came(*reservation.queue);
   }
@@ -86,7 +92,7 @@ std::optional<Lease::Swept> Store::sweep(const DeadIncarnation& dead) {
   if (found == workers_.end()) return std::nullopt;
   auto& [id, worker] = *found;
   for (auto& [token, reservation] : worker.reserved) {
-    Marks& marks = reservation.message.marks;
+    Marks& marks = reservation.message.marks;  // a continuation's are gone with the message
     marks.suspect = true;
     if (reservation.started) ++marks.strikes;
   }

@@ -23,6 +23,8 @@ constexpr auto kSafetyLook = 3s;
 constexpr unsigned kCloseAttempts = 3;
 // Names of tasks that a worker remembers not to know; whoever forgets some learns them again.
 constexpr std::size_t kMostUnknown = 1'000;
+// Continuations of others that a worker holds at a time: they come beside its credit.
+constexpr std::size_t kMostAdopted = 16;
 
 bool is_waited_for(const Settlement& settlement) noexcept {
   return settlement.disposal != Disposal::acknowledge || !settlement.results.empty() || !settlement.sends.empty();
@@ -35,11 +37,10 @@ void answer(std::vector<UniqueFunction<void()>>& waiting, Report& report) {
 
 }  // namespace
 
-ConsumerThread::ConsumerThread(std::shared_ptr<StoreAccess> access, IncarnationId incarnation, std::string node_name,
+ConsumerThread::ConsumerThread(std::shared_ptr<StoreAccess> access, Identity identity,
                                std::shared_ptr<std::atomic<bool>> registered, Reporter report)
     : access_(std::move(access)),
-      incarnation_(std::move(incarnation)),
-      node_name_(std::move(node_name)),
+      identity_(std::move(identity)),
       registered_(std::move(registered)),
       report_(std::move(report)) {}
 
@@ -79,6 +80,7 @@ void ConsumerThread::wait() {
     const auto ahead = *next_due_ - access_->clock().now();
     if (ahead < kSafetyLook) until = std::chrono::steady_clock::now() + std::max(ahead, decltype(ahead)::zero());
   }
+  if (adopts()) until = std::min(until, adopt_at_);
   if (retry_at_) {
     // Nothing but the end hurries a retry.
     woken_.wait_until(lock, *retry_at_, [this] { return stopping_; });
@@ -140,6 +142,11 @@ void ConsumerThread::turn() {
 
 Result<bool> ConsumerThread::is_there_work(Store& store) {
   if (!owner_) return true;
+  if (adopts_now()) {
+    auto waiting = store.has_continuations(queues_);
+    if (!waiting || *waiting) return waiting;
+    adopt_at_ = std::chrono::steady_clock::now() + identity_.lease / 3;
+  }
   if (!wants_messages() || lone_) return false;
   if (auto seen = look_ahead(store); !seen) return tl::unexpected(seen.error());
   if (next_due_ && *next_due_ <= store.now()) return true;
@@ -169,6 +176,7 @@ Result<void> ConsumerThread::transact(Store& store, Report& report) {
   if (auto entered = enter_store(store); !entered) return entered;
   if (auto done = do_work(store, report); !done) return done;
   if (auto reserved = reserve(store, report); !reserved) return reserved;
+  if (auto adopted = adopt(store, report); !adopted) return adopted;
   if (closing_ && done_work_ == work_.size()) {
     wakes_others_ = true;
     return store.remove_worker(*owner_);
@@ -181,7 +189,7 @@ Result<void> ConsumerThread::enter_store(Store& store) {
     if (auto declared = store.declare(queue); !declared) return declared;
   }
   if (!owner_) {
-    auto added = store.add_worker(incarnation_, node_name_);
+    auto added = store.add_worker(identity_.incarnation, identity_.node_name);
     if (!added) return tl::unexpected(added.error());
     owner_ = *added;
     return {};
@@ -210,7 +218,8 @@ Result<void> ConsumerThread::do_one(Store& store, const Work& work, Report& repo
       if (unknown_.size() >= kMostUnknown) unknown_.clear();
       unknown_.insert(settlement->unknown_task);
     }
-    wakes_others_ = wakes_others_ || (*status == SettleStatus::settled && is_waited_for(*settlement));
+    const bool done = *status == SettleStatus::settled || *status == SettleStatus::carries_on;
+    wakes_others_ = wakes_others_ || (done && is_waited_for(*settlement));
   } else if (const auto* state = std::get_if<StateUpdate>(&work)) {
     if (auto status = store.store_state(*owner_, state->token, state->result); !status) {
       return tl::unexpected(status.error());
@@ -236,7 +245,7 @@ ReserveLimits ConsumerThread::limits(const Report& report) const {
   bool lone = lone_.has_value();
   for (const auto& [token, status] : report.settled) {
     if (status == SettleStatus::failed) continue;
-    holds -= held_.count(token);
+    if (status != SettleStatus::carries_on) holds -= held_.count(token);
     lone = lone && *lone_ != token;
   }
   if (lone) return {};
@@ -257,6 +266,23 @@ Result<void> ConsumerThread::reserve(Store& store, Report& report) {
   return {};
 }
 
+bool ConsumerThread::adopts() const noexcept {
+  return reserving_ && !closing_ && !lost_ && adopted_.size() < kMostAdopted;
+}
+
+bool ConsumerThread::adopts_now() const {
+  return adopts() && std::chrono::steady_clock::now() >= adopt_at_;
+}
+
+Result<void> ConsumerThread::adopt(Store& store, Report& report) {
+  if (!adopts_now()) return {};
+  auto adopted = store.adopt(*owner_, queues_, kMostAdopted - adopted_.size(), next_token_);
+  if (!adopted) return tl::unexpected(adopted.error());
+  std::move(adopted->begin(), adopted->end(), std::back_inserter(report.deliveries));
+  report.looked_for_continuations = true;
+  return {};
+}
+
 Result<void> ConsumerThread::look_ahead(Store& store) {
   auto due = store.next_due(queues_);
   if (!due) return tl::unexpected(due.error());
@@ -272,14 +298,16 @@ void ConsumerThread::committed(Report& report) {
     registered_->store(true);
     report.connected = !std::exchange(connected_, true);
   }
-  for (const auto& [token, status] : report.settled) {
-    if (status == SettleStatus::failed) continue;
-    held_.erase(token);
-    if (lone_ == token) lone_.reset();
-  }
+  for (const auto& [token, status] : report.settled) note_settled(token, status);
+  if (report.looked_for_continuations) adopt_at_ = std::chrono::steady_clock::now() + identity_.lease / 3;
   for (const auto& delivery : report.deliveries) {
     held_.insert(delivery.token);
     if (delivery.suspect) lone_ = delivery.token;
+    if (delivery.is_continuation) {
+      adopted_.insert(delivery.token);
+      adopt_at_ = {};  // there may be more
+      continue;
+    }
     ++delivered_messages_;
     delivered_bytes_ += delivery.bytes.size();
   }
@@ -287,6 +315,14 @@ void ConsumerThread::committed(Report& report) {
   at_once_ = !work_.empty();
   if (!reserving_) answer(when_stopped_, report);
   if (closing_ && work_.empty()) finish(report);
+}
+
+void ConsumerThread::note_settled(Token token, SettleStatus status) {
+  if (status == SettleStatus::failed) return;
+  if (lone_ == token) lone_.reset();
+  if (status == SettleStatus::carries_on) return;
+  held_.erase(token);
+  adopted_.erase(token);
 }
 
 void ConsumerThread::failed(Failure why, Report& report) {

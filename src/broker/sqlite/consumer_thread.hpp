@@ -58,6 +58,7 @@ struct Report {
   std::vector<std::pair<Token, SettleStatus>> settled;
   std::vector<std::pair<Token, SettleStatus>> started;
   std::vector<Delivery> deliveries;
+  bool looked_for_continuations = false;
   bool lost = false;
   std::vector<UniqueFunction<void()>> done;
 
@@ -70,8 +71,13 @@ class ConsumerThread {
  public:
   using Reporter = std::function<void(Report)>;
 
-  ConsumerThread(std::shared_ptr<StoreAccess> access, IncarnationId incarnation, std::string node_name,
-                 std::shared_ptr<std::atomic<bool>> registered, Reporter report);
+  struct Identity {
+    IncarnationId incarnation;
+    std::string node_name;
+    std::chrono::milliseconds lease;
+  };
+  ConsumerThread(std::shared_ptr<StoreAccess> access, Identity identity, std::shared_ptr<std::atomic<bool>> registered,
+                 Reporter report);
   ~ConsumerThread();
   ConsumerThread(const ConsumerThread&) = delete;
   ConsumerThread& operator=(const ConsumerThread&) = delete;
@@ -100,17 +106,20 @@ class ConsumerThread {
   Result<void> do_work(Store& store, Report& report);
   Result<void> do_one(Store& store, const Work& work, Report& report);
   Result<void> reserve(Store& store, Report& report);
+  Result<void> adopt(Store& store, Report& report);
   Result<void> look_ahead(Store& store);
   void committed(Report& report);
   void failed(Failure why, Report& report);
   [[nodiscard]] ReserveLimits limits(const Report& report) const;
   [[nodiscard]] bool wants_messages() const;
+  [[nodiscard]] bool adopts() const noexcept;
+  [[nodiscard]] bool adopts_now() const;
+  void note_settled(Token token, SettleStatus status);
   Result<void> subscribe();
   void finish(Report& report);
 
   const std::shared_ptr<StoreAccess> access_;
-  const IncarnationId incarnation_;
-  const std::string node_name_;
+  const Identity identity_;
   const std::shared_ptr<std::atomic<bool>> registered_;
   const Reporter report_;
 
@@ -145,6 +154,8 @@ class ConsumerThread {
   TaskNames unknown_;          // tasks that this worker has given back because it does not know them
   std::optional<Token> lone_;  // a suspect, that runs alone
   bool at_once_ = false;       // there is more to do already
+  Monotonic adopt_at_{};       // looks for continuations that others died with
+  std::unordered_set<Token> adopted_;
   std::optional<Timestamp> next_due_;
   unsigned attempts_ = 0;  // that failed in a row
   std::optional<Monotonic> retry_at_;

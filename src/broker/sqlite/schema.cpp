@@ -7,7 +7,7 @@ namespace {
 
 // A message is one row for all of its life, so it is in exactly one place: `place` says which. The row
 // keeps its position while it is reserved; given back, it stands where it stood. `owner` and `token`
-// are the fence of a settlement.
+// are the fence of a settlement. A continuation takes over the row of the message that it follows.
 constexpr const char* kSchema = R"sql(
 CREATE TABLE store(layout INTEGER NOT NULL);
 
@@ -21,7 +21,7 @@ CREATE TABLE messages(
   position INTEGER PRIMARY KEY,
   queue TEXT NOT NULL,
   step INTEGER NOT NULL,
-  place INTEGER NOT NULL,             -- 0 ready, 1 reserved, 2 scheduled
+  place INTEGER NOT NULL,             -- 0 ready, 1 reserved, 2 scheduled, 3 a continuation that waits for a worker
   owner INTEGER,                      -- reserved: workers.id
   token INTEGER,                      -- reserved: the worker's own counter
   due INTEGER,                        -- scheduled: microseconds since 1970
@@ -30,11 +30,13 @@ CREATE TABLE messages(
   suspect INTEGER NOT NULL DEFAULT 0,
   strikes INTEGER NOT NULL DEFAULT 0,
   waited INTEGER NOT NULL DEFAULT 0,  -- milliseconds for a worker that knows the task
+  continuation INTEGER NOT NULL DEFAULT 0, -- places 1 and 3: `bytes` are one
   bytes BLOB NOT NULL);
 CREATE INDEX messages_ready ON messages(queue, step, position) WHERE place = 0;
 CREATE UNIQUE INDEX messages_reserved ON messages(owner, token) WHERE place = 1;
 CREATE INDEX messages_scheduled ON messages(queue, due) WHERE place = 2;
 CREATE INDEX messages_unknown ON messages(queue, unknown, step, position) WHERE place = 2 AND unknown IS NOT NULL;
+CREATE INDEX messages_waiting ON messages(queue, position) WHERE place = 3;
 
 -- Ids are never used again: the owner of a reservation must not be mistaken for a later worker.
 CREATE TABLE workers(
@@ -55,7 +57,28 @@ CREATE TABLE results(
   expires INTEGER);                   -- microseconds since 1970
 CREATE INDEX results_expiring ON results(expires) WHERE expires IS NOT NULL;
 
-INSERT INTO store VALUES(2);
+-- Only what has no size yet expires. The continuation is left in the step that settles the last part, and that once.
+CREATE TABLE chords(
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  group_id TEXT NOT NULL UNIQUE,
+  size INTEGER,                          -- header tasks; NULL: not known yet
+  extensions INTEGER NOT NULL DEFAULT 0, -- header tasks that were added later
+  parts INTEGER NOT NULL DEFAULT 0,      -- how many there are
+  continued INTEGER NOT NULL DEFAULT 0,  -- the continuation has been left
+  expires INTEGER);
+CREATE INDEX chords_expiring ON chords(expires) WHERE expires IS NOT NULL;
+CREATE TABLE chord_parts(
+  id INTEGER PRIMARY KEY,
+  chord INTEGER NOT NULL, task_id TEXT NOT NULL,
+  number INTEGER NOT NULL,               -- its place in the header; the largest number: it has none
+  text BLOB NOT NULL);
+CREATE UNIQUE INDEX chord_parts_task ON chord_parts(chord, task_id);
+CREATE INDEX chord_parts_in_order ON chord_parts(chord, number, id);
+
+CREATE TABLE saved_groups(id TEXT PRIMARY KEY, text BLOB NOT NULL, expires INTEGER);
+CREATE INDEX saved_groups_expiring ON saved_groups(expires) WHERE expires IS NOT NULL;
+
+INSERT INTO store VALUES(3);
 )sql";
 
 Result<void> check_layout(client::SqliteDb& db) {

@@ -7,7 +7,7 @@
 
 namespace lovage::broker::sqlite {
 
-inline constexpr int kLayout = 2;
+inline constexpr int kLayout = 3;
 
 // Creates the tables of an empty database; checks the layout of one that is not. `misconfigured` when
 // it is another program's, or of a layout that this version does not know.

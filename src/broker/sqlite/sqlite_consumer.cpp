@@ -17,7 +17,7 @@ class SqliteConsumer final : public Consumer {
                  ConsumerOptions options, std::shared_ptr<std::atomic<bool>> registered)
       : incarnation_(incarnation),
         reports_(std::make_shared<Reports>()),
-        thread_(std::move(access), incarnation, options.node_name, std::move(registered),
+        thread_(std::move(access), {incarnation, options.node_name, options.lease}, std::move(registered),
                 [&loop, reports = reports_](Report report) {
                   loop.post([reports, moved = std::move(report)]() mutable { reports->deliver(std::move(moved)); });
                 }) {
@@ -99,8 +99,11 @@ class SqliteConsumer final : public Consumer {
         each([&](ConsumerEvents& to) { to.on_start_recorded(started.first, started.second); });
       }
       if (!report.deliveries.empty()) {
-        seen_messages += report.deliveries.size();
-        for (const auto& delivery : report.deliveries) seen_bytes += delivery.bytes.size();
+        for (const auto& delivery : report.deliveries) {
+          if (delivery.is_continuation) continue;  // beside the credit
+          ++seen_messages;
+          seen_bytes += delivery.bytes.size();
+        }
         each([&](ConsumerEvents& to) { to.on_deliveries(std::move(report.deliveries)); });
       }
       if (report.lost) each([](ConsumerEvents& to) { to.on_lost(); });

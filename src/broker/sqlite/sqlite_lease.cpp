@@ -10,7 +10,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr std::int64_t kExpireAtOnce = 256;
-constexpr auto kCleaningTime = 200ms;  // a tick; the gate is free between the steps
+constexpr std::int64_t kChordsAtOnce = 4;  // each with its parts
+constexpr auto kCleaningTime = 200ms;      // a tick; the gate is free between the steps
 
 }  // namespace
 
@@ -73,13 +74,16 @@ Result<std::vector<Lease::Swept>> SqliteLease::sweep_dead(Store& store, Deadline
 
 Result<void> SqliteLease::clean(Store& store, Deadline deadline) {
   const Deadline enough = Deadline::after(kCleaningTime).or_earlier(deadline);
-  std::int64_t expired = kExpireAtOnce;
-  while (expired == kExpireAtOnce && !enough.passed()) {
+  for (bool more = true; more && !enough.passed();) {
     auto transaction = store.db().begin(deadline, client::CommitSurvives::process_death);
     if (!transaction) return tl::unexpected(transaction.error());
-    auto removed = store.expire_results(kExpireAtOnce);
-    if (!removed) return tl::unexpected(removed.error());
-    expired = *removed;
+    auto results = store.expire_results(kExpireAtOnce);
+    if (!results) return tl::unexpected(results.error());
+    auto chords = store.expire_chords(kChordsAtOnce);
+    if (!chords) return tl::unexpected(chords.error());
+    auto groups = store.expire_groups(kExpireAtOnce);
+    if (!groups) return tl::unexpected(groups.error());
+    more = *results == kExpireAtOnce || *chords == kChordsAtOnce || *groups == kExpireAtOnce;
     if (auto vacuumed = store.vacuum(); !vacuumed) return vacuumed;
     if (auto done = transaction->commit(client::CommitWakes::nobody); !done) return done;
   }

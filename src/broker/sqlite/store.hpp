@@ -72,6 +72,11 @@ class Store {
                                         std::uint64_t& next_token);
   Result<bool> has_ready(std::span<const std::string> queues);
   Result<std::optional<Timestamp>> next_due(std::span<const std::string> queues);
+  // Whether continuations wait for a worker of these queues.
+  Result<bool> has_continuations(std::span<const std::string> queues);
+  // Takes such continuations, the oldest of each queue first, up to `most` and about a MiB (one always fits).
+  Result<std::vector<Delivery>> adopt(OwnerId owner, std::span<const std::string> queues, std::size_t most,
+                                      std::uint64_t& next_token);
 
   // --- Settling (store_settle.cpp) -----------------------------------------------------------------
   // An error means that the transaction has to be rolled back; `failed` that nothing was written.
@@ -90,6 +95,23 @@ class Store {
   Result<void> forget(const std::string& task_id);
   // Removes some results that have expired; how many.
   Result<std::int64_t> expire_results(std::int64_t limit);
+
+  // --- Chords and groups (store_chords.cpp): see Backend -------------------------------------------
+  Result<void> start_chord(const ChordStart& start);
+  Result<void> extend_chord(const std::string& group_id);
+  struct Counted {
+    bool complete = false;   // all parts are there
+    bool continued = false;  // and whoever brought the last one has been told
+  };
+  Result<Counted> count_parts(const ChordCount& count);
+  Result<std::vector<std::string>> chord_parts(const std::string& group_id, std::size_t from, std::size_t most);
+  Result<void> end_chord(const ChordEnd& end);
+  Result<void> save_group(const std::string& group_id, const std::string& text);
+  Result<std::optional<std::string>> restore_group(const std::string& group_id);
+  Result<void> forget_group(const std::string& group_id);
+  // Removes some that have expired; how many. Chords go with their parts.
+  Result<std::int64_t> expire_chords(std::int64_t limit);
+  Result<std::int64_t> expire_groups(std::int64_t limit);
 
   // --- Workers (store_workers.cpp) -----------------------------------------------------------------
   Result<OwnerId> add_worker(const IncarnationId& incarnation, const std::string& node_name);
@@ -130,6 +152,7 @@ class Store {
   Result<std::size_t> survey_reserved(SurveyCursor& at, std::vector<Sighting>& page);
   Result<std::size_t> survey_scheduled(SurveyCursor& at, std::vector<Sighting>& page);
   Result<std::size_t> survey_dead(SurveyCursor& at, std::vector<Sighting>& page);
+  Result<std::size_t> survey_continuations(SurveyCursor& at, std::vector<Sighting>& page);
 
   Store(std::unique_ptr<client::SqliteDb> db, const StoreOptions& options) noexcept;
 
@@ -139,9 +162,20 @@ class Store {
   Result<std::int64_t> write_result(const char* sql, const StoreResult& result);
   using Routed = std::vector<std::vector<std::string>>;
   Result<bool> route_all(const Settlement& settlement, std::optional<Settlement>& changed, Routed& routed);
+  Result<bool> holds(OwnerId owner, Token token);
+  Result<bool> fence(OwnerId owner, const Settlement& settlement);
+  Result<SettleStatus> write_effects(OwnerId owner, const Settlement& settlement, const Routed& routed);
+  Result<SettleStatus> write_counts(OwnerId owner, const Settlement& settlement);
   Result<std::int64_t> write_disposal(OwnerId owner, const Settlement& settlement);
+  Result<std::int64_t> write_acknowledgement(OwnerId owner, Token token);
   Result<std::int64_t> write_return(OwnerId owner, const Settlement& settlement);
   Result<std::int64_t> write_dead_letter(OwnerId owner, const Settlement& settlement);
+  Result<std::int64_t> write_continuation(OwnerId owner, Token token, const std::string& text);
+  struct Chord;
+  Result<std::optional<Chord>> find_chord(const std::string& group_id);
+  Result<Chord> find_or_add_chord(const std::string& group_id);
+  Result<void> remove_chord(std::int64_t id);
+  [[nodiscard]] std::optional<std::int64_t> expiry() const;  // of what is stored now; nothing: never
 
   std::unique_ptr<client::SqliteDb> db_;
   StoreOptions options_;

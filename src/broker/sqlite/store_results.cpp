@@ -34,8 +34,13 @@ Result<void> Store::put_result(const StoreResult& result) {
 Result<std::int64_t> Store::write_result(const char* sql, const StoreResult& result) {
   auto insert = db_->query(sql);
   insert.bind_text(1, result.task_id).bind_text(2, result.state).bind_blob(3, result.meta);
-  if (options_.result_expires.count() > 0) insert.bind(4, (now() + options_.result_expires).time_since_epoch().count());
+  if (const auto expires = expiry()) insert.bind(4, *expires);
   return insert.run();
+}
+
+std::optional<std::int64_t> Store::expiry() const {
+  if (options_.result_expires.count() == 0) return std::nullopt;
+  return (now() + options_.result_expires).time_since_epoch().count();
 }
 
 Result<std::optional<Store::StoredResult>> Store::result(const std::string& task_id) {

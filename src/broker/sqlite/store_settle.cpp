@@ -27,9 +27,27 @@ Result<SettleStatus> Store::settle(OwnerId owner, const Settlement& asked) {
   if (!has_ways) return tl::unexpected(has_ways.error());
   if (!*has_ways) return SettleStatus::failed;
   const Settlement& settlement = changed ? *changed : asked;
+  auto held = fence(owner, settlement);
+  if (!held) return tl::unexpected(held.error());
+  if (*held) return write_effects(owner, settlement, routed);
+  // Nothing has been changed: not held, or a continuation that was to go to a queue.
+  held = holds(owner, settlement.token);
+  if (!held) return tl::unexpected(held.error());
+  return *held ? SettleStatus::failed : SettleStatus::fenced;
+}
+
+// The first write. Whoever counts keeps its message until it is known whether that was the last part.
+Result<bool> Store::fence(OwnerId owner, const Settlement& settlement) {
+  if (settlement.counts) return holds(owner, settlement.token);
   auto disposed = write_disposal(owner, settlement);
   if (!disposed) return tl::unexpected(disposed.error());
-  if (*disposed == 0) return SettleStatus::fenced;
+  return *disposed > 0;
+}
+
+Result<SettleStatus> Store::write_effects(OwnerId owner, const Settlement& settlement, const Routed& routed) {
+  for (const auto& start : settlement.chords) {
+    if (auto started = start_chord(start); !started) return tl::unexpected(started.error());
+  }
   for (const auto& result : settlement.results) {
     if (auto put = put_result(result); !put) return tl::unexpected(put.error());
   }
@@ -39,7 +57,34 @@ Result<SettleStatus> Store::settle(OwnerId owner, const Settlement& asked) {
   for (const auto& buried : settlement.buried) {
     if (auto done = bury(buried); !done) return tl::unexpected(done.error());
   }
-  return SettleStatus::settled;
+  auto status = settlement.disposal == Disposal::carry_on ? SettleStatus::carries_on : SettleStatus::settled;
+  if (settlement.counts) {
+    auto counted = write_counts(owner, settlement);
+    if (!counted) return counted;
+    status = *counted;
+  }
+  if (settlement.ended_chord) {
+    if (auto ended = end_chord(*settlement.ended_chord); !ended) return tl::unexpected(ended.error());
+  }
+  return status;
+}
+
+Result<SettleStatus> Store::write_counts(OwnerId owner, const Settlement& settlement) {
+  auto counted = count_parts(*settlement.counts);
+  if (!counted) return tl::unexpected(counted.error());
+  const bool last = counted->complete && !counted->continued;
+  if (last && settlement.disposal == Disposal::dead_letter) {
+    if (auto written = write_dead_letter(owner, settlement); !written) return tl::unexpected(written.error());
+  }
+  auto done = last ? write_continuation(owner, settlement.token, settlement.counts->continuation)
+                   : write_disposal(owner, settlement);
+  if (done && last) {
+    done = db_->query("UPDATE chords SET continued = 1 WHERE group_id = ?")
+               .bind_text(1, settlement.counts->group_id)
+               .run();
+  }
+  if (!done) return tl::unexpected(done.error());
+  return last ? SettleStatus::carries_on : SettleStatus::settled;
 }
 
 // The queues of all sends. `changed` is the settlement without those that have none, and with what follows from that:
@@ -84,16 +129,14 @@ Result<void> Store::bury(const BuriedMessage& buried) {
 }
 
 Result<std::int64_t> Store::write_disposal(OwnerId owner, const Settlement& settlement) {
-  const auto token = static_cast<std::int64_t>(settlement.token.get());
   switch (settlement.disposal) {
     case Disposal::dead_letter:
       if (auto written = write_dead_letter(owner, settlement); !written || *written == 0) return written;
       [[fallthrough]];
     case Disposal::acknowledge:
-      return db_->query("DELETE FROM messages WHERE place = 1 AND owner = ? AND token = ?")
-          .bind(1, owner.get())
-          .bind(2, token)
-          .run();
+      return write_acknowledgement(owner, settlement.token);
+    case Disposal::carry_on:
+      return write_continuation(owner, settlement.token, settlement.continuation);
     case Disposal::return_head:
     case Disposal::return_tail:
     case Disposal::schedule:
@@ -102,12 +145,30 @@ Result<std::int64_t> Store::write_disposal(OwnerId owner, const Settlement& sett
   return 0;
 }
 
+Result<std::int64_t> Store::write_acknowledgement(OwnerId owner, Token token) {
+  return db_->query("DELETE FROM messages WHERE place = 1 AND owner = ? AND token = ?")
+      .bind(1, owner.get())
+      .bind(2, static_cast<std::int64_t>(token.get()))
+      .run();
+}
+
+Result<std::int64_t> Store::write_continuation(OwnerId owner, Token token, const std::string& text) {
+  return db_
+      ->query(
+          "UPDATE messages SET continuation = 1, bytes = ?, started = 0, suspect = 0, strikes = 0, waited = 0"
+          " WHERE place = 1 AND owner = ? AND token = ?")
+      .bind_blob(1, text)
+      .bind(2, owner.get())
+      .bind(3, static_cast<std::int64_t>(token.get()))
+      .run();
+}
+
 Result<std::int64_t> Store::write_return(OwnerId owner, const Settlement& settlement) {
   auto update = db_->query(
       "UPDATE messages SET place = ?3, owner = NULL, token = NULL, due = ?4, started = 0, bytes = coalesce(?5, bytes),"
       " suspect = coalesce(?6, suspect), strikes = coalesce(?7, strikes), waited = coalesce(?8, waited),"
       " unknown = ?10, position = CASE ?9 WHEN 0 THEN position ELSE (SELECT max(position) + 1 FROM messages) END"
-      " WHERE place = 1 AND owner = ?1 AND token = ?2");
+      " WHERE place = 1 AND owner = ?1 AND token = ?2 AND NOT continuation");
   update.bind(1, owner.get()).bind(2, static_cast<std::int64_t>(settlement.token.get()));
   update.bind(3, place_of(settlement.disposal));
   if (settlement.disposal == Disposal::schedule) update.bind(4, due_of(settlement.due, now()));
@@ -137,13 +198,15 @@ Result<std::int64_t> Store::write_dead_letter(OwnerId owner, const Settlement& s
       .run();
 }
 
+Result<bool> Store::holds(OwnerId owner, Token token) {
+  auto row = db_->query("SELECT 1 FROM messages WHERE place = 1 AND owner = ? AND token = ?");
+  return row.bind(1, owner.get()).bind(2, static_cast<std::int64_t>(token.get())).step();
+}
+
 Result<SettleStatus> Store::store_state(OwnerId owner, Token token, const StoreResult& result) {
-  {
-    auto row = db_->query("SELECT 1 FROM messages WHERE place = 1 AND owner = ? AND token = ?");
-    auto held = row.bind(1, owner.get()).bind(2, static_cast<std::int64_t>(token.get())).step();
-    if (!held) return tl::unexpected(held.error());
-    if (!*held) return SettleStatus::fenced;
-  }
+  auto held = holds(owner, token);
+  if (!held) return tl::unexpected(held.error());
+  if (!*held) return SettleStatus::fenced;
   if (auto put = put_result(result); !put) return tl::unexpected(put.error());
   return SettleStatus::settled;
 }

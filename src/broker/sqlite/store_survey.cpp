@@ -62,7 +62,7 @@ Result<std::size_t> Store::survey_ready(SurveyCursor& at, std::vector<Sighting>&
 
 Result<std::size_t> Store::survey_reserved(SurveyCursor& at, std::vector<Sighting>& page) {
   auto rows = db_->query(
-      "SELECT queue, step, position, suspect, strikes, waited, bytes, owner, token, started,"
+      "SELECT queue, step, position, suspect, strikes, waited, bytes, owner, token, started, continuation,"
       " (SELECT incarnation FROM workers WHERE id = owner) FROM messages"
       " WHERE place = 1 AND (owner, token) > (?, ?) ORDER BY owner, token LIMIT ?");
   rows.bind(1, at.first).bind(2, at.second).bind(3, kRowsAtOnce);
@@ -71,8 +71,9 @@ Result<std::size_t> Store::survey_reserved(SurveyCursor& at, std::vector<Sightin
     at.first = row.integer(7);
     at.second = row.integer(8);
     sighting.started = row.integer(9) != 0;
-    sighting.registered = !row.is_null(10);
-    sighting.holder = IncarnationId(std::string(row.text(10)));
+    sighting.is_continuation = row.integer(10) != 0;
+    sighting.registered = !row.is_null(11);
+    sighting.holder = IncarnationId(std::string(row.text(11)));
     return sighting;
   });
 }
@@ -108,10 +109,25 @@ Result<std::size_t> Store::survey_dead(SurveyCursor& at, std::vector<Sighting>& 
   });
 }
 
+Result<std::size_t> Store::survey_continuations(SurveyCursor& at, std::vector<Sighting>& page) {
+  auto rows = db_->query(
+      "SELECT queue, step, position, 0, 0, 0, bytes FROM messages WHERE place = 3 AND (queue, position) > (?, ?)"
+      " ORDER BY queue, position LIMIT ?");
+  const std::string from = at.queue;
+  rows.bind_text(1, from).bind(2, at.first).bind(3, kRowsAtOnce);
+  return read_page(rows, page, [&](const SqliteQuery& row) {
+    auto sighting = sighting_of(row, Place::adoption);
+    sighting.is_continuation = true;
+    at.queue = sighting.queue;
+    at.first = row.integer(2);
+    return sighting;
+  });
+}
+
 Result<bool> Store::survey(SurveyCursor& at, std::vector<Sighting>& page) {
   using Survey = Result<std::size_t> (Store::*)(SurveyCursor&, std::vector<Sighting>&);
   constexpr Survey kStages[] = {&Store::survey_ready, &Store::survey_reserved, &Store::survey_scheduled,
-                                &Store::survey_dead};
+                                &Store::survey_dead, &Store::survey_continuations};
   while (at.stage < std::size(kStages)) {
     auto count = (this->*kStages[at.stage])(at, page);
     if (!count) return tl::unexpected(count.error());

@@ -24,7 +24,8 @@ Result<bool> Store::renew(const IncarnationId& incarnation) {
 
 Result<void> Store::remove_worker(OwnerId owner) {
   auto returned = db_->query(
-                         "UPDATE messages SET place = 0, owner = NULL, token = NULL, started = 0"
+                         "UPDATE messages SET place = CASE continuation WHEN 0 THEN 0 ELSE 3 END,"
+                         " owner = NULL, token = NULL, started = 0"
                          " WHERE place = 1 AND owner = ?")
                       .bind(1, owner.get())
                       .run();
@@ -55,7 +56,9 @@ Result<std::optional<Lease::Swept>> Store::sweep(const DeadIncarnation& dead) {
     owner = OwnerId(row.integer(0));
     swept.node_name = row.text(1);
   }
-  auto marked = db_->query("UPDATE messages SET suspect = 1, strikes = strikes + started WHERE place = 1 AND owner = ?")
+  auto marked = db_->query(
+                       "UPDATE messages SET suspect = NOT continuation, strikes = strikes + started WHERE place = 1 "
+                       "AND owner = ?")
                     .bind(1, owner.get())
                     .run();
   if (!marked) return tl::unexpected(marked.error());

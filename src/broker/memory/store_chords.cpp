@@ -1,0 +1,59 @@
+#include "broker/memory/store.hpp"
+
+namespace lovage::broker::memory {
+
+void Store::start_chord(const ChordStart& start) {
+  const std::lock_guard lock(mutex_);
+  chords_.start(start, clock().now());
+}
+
+void Store::extend_chord(const std::string& group_id) {
+  const std::lock_guard lock(mutex_);
+  chords_.extend(group_id, clock().now());
+}
+
+bool Store::count_parts(const ChordCount& parts) {
+  const std::lock_guard lock(mutex_);
+  return count(parts, clock().now());
+}
+
+// The results of a chord that lives do not expire.
+bool Store::count(const ChordCount& parts, Timestamp now) {
+  const auto counted = chords_.count(parts, now);
+  if (counted.is_live) {
+    for (const auto& part : parts.parts) results_.keep(part.task_id);
+  }
+  return counted.complete;
+}
+
+std::vector<std::string> Store::chord_parts(const std::string& group_id, std::size_t from, std::size_t most) {
+  const std::lock_guard lock(mutex_);
+  return chords_.parts(group_id, from, most, clock().now());
+}
+
+void Store::end_chord(const ChordEnd& ended) {
+  const std::lock_guard lock(mutex_);
+  end(ended, clock().now());
+}
+
+void Store::end(const ChordEnd& ended, Timestamp now) {
+  chords_.end(ended.group_id, now);
+  for (const auto& task_id : ended.task_ids) results_.let_go(task_id, now);
+}
+
+void Store::save_group(const std::string& group_id, const std::string& text) {
+  const std::lock_guard lock(mutex_);
+  chords_.save_group(group_id, text, clock().now());
+}
+
+std::optional<std::string> Store::restore_group(const std::string& group_id) {
+  const std::lock_guard lock(mutex_);
+  return chords_.restore_group(group_id, clock().now());
+}
+
+void Store::forget_group(const std::string& group_id) {
+  const std::lock_guard lock(mutex_);
+  chords_.forget_group(group_id);
+}
+
+}  // namespace lovage::broker::memory
