@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,7 +32,11 @@ class Store {
   virtual ~Store() = default;
   virtual std::shared_ptr<broker::Broker> broker() = 0;
   virtual std::shared_ptr<backend::Backend> backend() = 0;
+  // For what expires: as if so much time had gone by.
+  virtual void pass(std::chrono::seconds /*time*/) { throw std::logic_error("this store has no clock to move"); }
 };
+// Of each store.
+inline constexpr std::chrono::seconds kResultExpires = std::chrono::hours(1);
 
 struct Engine {
   std::string name;

@@ -18,13 +18,23 @@ class RedisStore final : public Store {
   std::shared_ptr<broker::Broker> broker() override {
     broker::redis::RedisBrokerOptions options;
     options.redis = options_for(kBrokerDb, "pre:");
-    options.results = broker::redis::ResultStore{kResultDb, broker::redis::result_prefix("res"), std::chrono::hours(1)};
+    options.results = broker::redis::ResultStore{kResultDb, broker::redis::result_prefix("res"), kResultExpires};
     return std::make_shared<broker::redis::RedisBroker>(std::move(options));
   }
   std::shared_ptr<backend::Backend> backend() override {
     backend::redis::RedisBackendOptions options;
     options.redis = options_for(kResultDb, "res");
+    options.expires = kResultExpires;
     return std::make_shared<backend::redis::RedisBackend>(std::move(options));
+  }
+  // What has an expiry has so much less time left.
+  void pass(std::chrono::seconds time) override {
+    for (const auto& key : server().command({"KEYS", "*"}, kResultDb).items) {
+      const std::int64_t left = server().command({"PTTL", key.text}, kResultDb).integer;
+      if (left < 0) continue;
+      const std::int64_t still = left - std::chrono::milliseconds(time).count();
+      server().command({"PEXPIRE", key.text, std::to_string(still)}, kResultDb);  // which removes what is over
+    }
   }
 
  private:

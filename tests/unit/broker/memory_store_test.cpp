@@ -139,6 +139,25 @@ TEST_F(MemoryStoreTest, ALostWorkerIsWokenToLearnIt) {
   EXPECT_EQ(settle(lost, std::move(late)), SettleStatus::fenced);
 }
 
+TEST_F(MemoryStoreTest, AContinuationWakesWhoDoesNotListenAndGoesToNoneThatIsToTakeNothing) {
+  const Worker leaving = add_worker("leaving");
+  const Worker busy = add_worker("busy");
+  publish({message("1")});
+  Settlement carries_on;
+  carries_on.token = reserve(leaving).deliveries.at(0).token;
+  carries_on.disposal = Disposal::carry_on;
+  carries_on.continuation = "text";
+  ASSERT_EQ(settle(leaving, std::move(carries_on)), SettleStatus::carries_on);
+  store.remove_worker(leaving.id);
+  turn_loop();
+  EXPECT_EQ(*busy.rings, 1);
+  EXPECT_THAT(store.reserve(busy.id, {.messages = 1, .bytes = 100}).deliveries, IsEmpty());
+  const auto adopted = store.reserve(busy.id, {.adopts = true}).deliveries;
+  ASSERT_THAT(adopted, SizeIs(1));
+  EXPECT_EQ(adopted[0].bytes, "text");
+  EXPECT_FALSE(store.wait_until_idle(Deadline::after(0ms))) << "it is held";
+}
+
 TEST_F(MemoryStoreTest, ManyReturnedMessagesStandWhereTheyStood) {
   std::vector<wire::TaskMessage> messages;
   std::vector<std::string> ids;
@@ -243,6 +262,68 @@ TEST_F(ResultTableTest, StatesThatFollowOneAnotherTakeNoMoreRoom) {
   EXPECT_EQ(table.size(), 1U);
   table.forget("a");
   EXPECT_EQ(table.size(), 0U);
+}
+
+TEST_F(ResultTableTest, AKeptResultExpiresCountedFromWhenItIsLetGo) {
+  table.put(result("a"), start);
+  table.put(result("b"), start);
+  table.keep("a");
+  table.keep("a");
+  table.keep("no such");
+  EXPECT_EQ(table.expire(start + 100s, 10), 1U);
+  EXPECT_NE(table.find("a", start + 100s), nullptr);
+  EXPECT_FALSE(table.put(result("a", states::started), start + 100s)) << "it is still a success";
+  table.let_go("a", start + 200s);
+  table.let_go("no such", start + 200s);
+  EXPECT_NE(table.find("a", start + 259s), nullptr);
+  EXPECT_EQ(table.expire(start + 260s, 10), 1U);
+  EXPECT_EQ(table.size(), 0U);
+}
+
+TEST_F(ResultTableTest, AKeptResultThatIsStoredAnewExpires) {
+  table.put(result("a", states::started), start);
+  table.keep("a");
+  EXPECT_TRUE(table.put(result("a"), start + 100s));
+  EXPECT_EQ(table.find("a", start + 160s), nullptr);
+  table.keep("a");
+  table.forget("a");
+  EXPECT_EQ(table.size(), 0U);
+}
+
+TEST_F(ResultTableTest, WhatIsLetGoTwiceExpiresCountedFromTheLastTime) {
+  table.put(result("a"), start);
+  table.let_go("a", start + 30s);
+  table.let_go("a", start + 50s);
+  EXPECT_NE(table.find("a", start + 109s), nullptr);
+  EXPECT_EQ(table.find("a", start + 110s), nullptr);
+}
+
+// What is said of chords is in the contract suite: here is what becomes of what has expired.
+TEST(ChordTableTest, WhatHasExpiredIsRemovedAndWhatLivesIsNot) {
+  const Timestamp start{std::chrono::hours(24 * 365 * 50)};
+  ChordTable table{60s};
+  for (int i = 0; i < 10; ++i) {
+    table.extend("without a size " + std::to_string(i), start);
+    table.save_group("saved " + std::to_string(i), "text", start);
+  }
+  table.start({"lives", 2}, start);
+  table.save_group("lives", "text", start);
+  EXPECT_EQ(table.size(), 22U);
+  table.expire(start + 60s);
+  EXPECT_EQ(table.size(), 2U);
+  table.end("lives", start + 100s);
+  EXPECT_EQ(table.size(), 1U);
+  table.expire(start + 160s);
+  EXPECT_EQ(table.size(), 0U);
+}
+
+TEST(ChordTableTest, OneWithoutASizeExpiresCountedFromTheLastWord) {
+  const Timestamp start{std::chrono::hours(24 * 365 * 50)};
+  ChordTable table{60s};
+  table.count({.group_id = "g", .parts = {{0, "a", "text of a"}}, .continuation = {}}, start);
+  table.extend("g", start + 50s);
+  EXPECT_THAT(table.parts("g", 0, 10, start + 109s), SizeIs(1));
+  EXPECT_THAT(table.parts("g", 0, 10, start + 110s), IsEmpty());
 }
 
 TEST_F(ResultTableTest, ResultsThatNeverExpireStay) {

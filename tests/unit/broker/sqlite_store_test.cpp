@@ -18,10 +18,11 @@ class SqliteStoreTest : public testing::Test {
   StoreResult result(const std::string& id, std::string_view state = states::success) {
     return {id, std::string(state), "meta of " + id};
   }
-  std::int64_t rows() {
-    auto count = store->db().query("SELECT count(*) FROM results");
-    EXPECT_TRUE(count.step().value_or(false));
-    return count.integer(0);
+  std::int64_t rows() { return count("SELECT count(*) FROM results"); }
+  std::int64_t count(const char* sql) {
+    auto row = store->db().query(sql);
+    EXPECT_TRUE(row.step().value_or(false));
+    return row.integer(0);
   }
   test::ManualClock clock;
   std::unique_ptr<Store> store = Store::open({":memory:", false}, {60s, &clock}, Deadline::never()).value();
@@ -98,6 +99,37 @@ TEST_F(SqliteStoreTest, AtMostAHundredDueMessagesMoveAtOnce) {
   EXPECT_EQ(store->queue("q").value().ready, 100U);
   ASSERT_TRUE(store->move_due(queues));
   EXPECT_EQ(store->queue("q").value().ready, 150U);
+}
+
+// What is said of chords is in the contract suite: here is what stays in the tables.
+TEST_F(SqliteStoreTest, OfChordsAndGroupsThatHaveExpiredOrEndedNoRowIsLeft) {
+  const ChordCount counts{.group_id = "no size", .parts = {{0, "a", "text"}, {1, "b", "text"}}, .continuation = {}};
+  ASSERT_TRUE(store->count_parts(counts));
+  ASSERT_TRUE(store->save_group("saved", "text"));
+  ASSERT_TRUE(store->start_chord({"lives", 2}));
+  ASSERT_TRUE(store->count_parts({.group_id = "lives", .parts = {{0, "a", "text"}}, .continuation = {}}));
+  clock.advance(59s);
+  EXPECT_EQ(store->expire_chords(10).value() + store->expire_groups(10).value(), 0);
+  clock.advance(1s);
+  EXPECT_EQ(store->expire_chords(10).value(), 1);
+  EXPECT_EQ(store->expire_groups(10).value(), 1);
+  EXPECT_EQ(count("SELECT count(*) FROM saved_groups"), 0);
+  EXPECT_EQ(count("SELECT count(*) FROM chords"), 1);
+  EXPECT_EQ(count("SELECT count(*) FROM chord_parts"), 1);
+  ASSERT_TRUE(store->end_chord({"lives", {"a"}}));
+  EXPECT_EQ(count("SELECT (SELECT count(*) FROM chords) + (SELECT count(*) FROM chord_parts)"), 0);
+}
+
+TEST_F(SqliteStoreTest, OneWithoutASizeExpiresCountedFromTheLastWord) {
+  ASSERT_TRUE(store->count_parts({.group_id = "g", .parts = {{0, "a", "text"}}, .continuation = {}}));
+  clock.advance(50s);
+  ASSERT_TRUE(store->extend_chord("g"));
+  clock.advance(59s);
+  EXPECT_EQ(store->chord_parts("g", 0, 10)->size(), 1U);
+  clock.advance(1s);
+  EXPECT_EQ(store->chord_parts("g", 0, 10)->size(), 0U);
+  ASSERT_TRUE(store->start_chord({"g", 1}));
+  EXPECT_EQ(store->chord_parts("g", 0, 10)->size(), 0U) << "it begins anew";
 }
 
 TEST_F(SqliteStoreTest, AnotherLayoutIsRefused) {
