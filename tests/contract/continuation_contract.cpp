@@ -64,6 +64,7 @@ class Continuations : public ChordTest {
     EXPECT_EQ(delivery.queue, "q");
     EXPECT_FALSE(delivery.suspect);
     EXPECT_EQ(info().reserved, 1U);
+    EXPECT_EQ(survey().at(0).marks, broker::Marks());
     EXPECT_EQ(worker.settle(delivery.token), SettleStatus::settled);
     EXPECT_EQ(worker.settle(delivery.token), SettleStatus::fenced);
     EXPECT_THAT(survey(), IsEmpty());
@@ -184,6 +185,19 @@ TEST_P(Continuations, OneIsAdoptedBesideTheCredit) {
   EXPECT_EQ(info().ready, 1U);
 }
 
+TEST_P(Continuations, OneLeavesTheCreditAsItWas) {
+  Worker leaving(*store);
+  carried_on(leaving);
+  Worker heir(*store, {"q"}, kShort);
+  heir.credit(2);
+  leaving.close();
+  EXPECT_TRUE(heir.take(1).front().is_continuation);
+  publish(*store->broker(), {message("2"), message("3"), message("4")});
+  EXPECT_THAT(ids_of(heir.take(2)), testing::ElementsAre("2", "3"));
+  EXPECT_THAT(heir.stop_reserving(), IsEmpty());
+  EXPECT_EQ(info().ready, 1U);
+}
+
 TEST_P(Continuations, OneThatTwoCouldHaveComesToOne) {
   Worker one(*store, {"q"}, kShort);
   Worker two(*store, {"q"}, kShort);
@@ -233,8 +247,12 @@ TEST_P(Continuations, TheMessagesBesideItGoBackToTheirQueue) {
   const auto seen = survey();
   ASSERT_THAT(seen, SizeIs(2));
   EXPECT_EQ(seen[0].place, Place::queued);
-  EXPECT_TRUE(seen[0].marks.suspect);
   EXPECT_EQ(seen[1].place, Place::adoption);
+  Worker heir(*store);
+  EXPECT_EQ(heir.settle(heir.take(1).front().token), SettleStatus::settled);
+  const auto message = heir.take_one();
+  EXPECT_EQ(id_of(message), "2");
+  EXPECT_TRUE(message.suspect);
 }
 
 TEST_P(Continuations, ASuspectThatCarriesOnIsNoneAnyMore) {
@@ -284,7 +302,7 @@ TEST_P(Continuations, ManyAreAllAdopted) {
     for (std::size_t i = 0; i < kMany; ++i) carried_on(leaving, std::to_string(i));
     leaving.close();
   }
-  Worker heir(*store);
+  Worker heir(*store, {"q"}, 1h);  // whose next tick nobody waits for
   std::set<std::string> texts;
   for (std::size_t i = 0; i < kMany; ++i) {
     const auto delivery = heir.take(1).front();
