@@ -129,7 +129,8 @@ Result<bool> Store::survey(SurveyCursor& at, std::vector<Sighting>& page) {
   constexpr Survey kStages[] = {&Store::survey_ready, &Store::survey_reserved, &Store::survey_scheduled,
                                 &Store::survey_dead, &Store::survey_continuations};
   while (at.stage < std::size(kStages)) {
-    auto count = (this->*kStages[at.stage])(at, page);
+    const Survey read = kStages[at.stage];  // in a step of its own: g++ 12 checks the index wrongly in the call's
+    auto count = (this->*read)(at, page);
     if (!count) return tl::unexpected(count.error());
     if (*count > 0) return true;
     const std::size_t next = at.stage + 1;
