@@ -36,10 +36,10 @@ std::string json_of(const wire::ExceptionInfo& exception) {
   }
 }
 
-// An errback that is registered here and takes more than the id is told the rest, too: (request, exc, traceback), as
-// Celery's are that are called in the worker.
-bool wants_details(const app::TaskDefinition* errback) {
-  return errback != nullptr && errback->parameters.size() > 1;
+// An errback that is registered here and still misses three arguments is told (request, exc, traceback), as Celery's
+// are that are called in the worker.
+bool wants_details(const app::TaskDefinition* task, const wire::SignatureData& errback) {
+  return task != nullptr && task->parameters.size() == 3 + errback.args.size() + errback.kwargs.size();
 }
 
 Value with_details(wire::SignatureData errback, const Failed& failed) {
@@ -85,7 +85,7 @@ void SettlementRules::send_errbacks(Settlement& settlement, const Array& errback
       warn(signature.error().message);
       continue;
     }
-    const bool details = wants_details(facts_.registry().find(signature->task));
+    const bool details = wants_details(facts_.registry().find(signature->task), *signature);
     sendable.push_back(details ? with_details(std::move(*signature), failed) : errback);
   }
   if (sendable.empty()) return;

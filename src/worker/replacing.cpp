@@ -37,7 +37,7 @@ Value* last_of(Value& signature, int depth = 0) {
 }
 
 // A group has no result of its own: a chord whose body hands the list on has.
-Value with_one_result(Value signature) {
+Value with_one_result(Value signature, const wire::TaskMessage& message) {
   const CanvasKind kind = wire::canvas_kind(signature);
   if (kind != CanvasKind::group && kind != CanvasKind::chunks) return signature;
   Value list = wire::to_value(wire::SignatureData{.task = "celery.accumulate",
@@ -46,6 +46,14 @@ Value with_one_result(Value signature) {
                                                   .options = {},
                                                   .subtask_type = std::nullopt,
                                                   .immutable = false});
+  // Where the task ran somebody knows it.
+  Object& options = canvas_options(list);
+  if (message.exchange.empty()) {
+    options["queue"] = Value(message.routing_key);
+  } else {
+    options["exchange"] = Value(message.exchange);
+    options["routing_key"] = Value(message.routing_key);
+  }
   Array header;
   header.push_back(std::move(signature));
   return wire::make_chord(std::move(header), std::move(list));
@@ -61,7 +69,7 @@ void append(Object& options, std::string_view name, const std::optional<Array>& 
 // The replacement in the place of the task: its id, callbacks, errbacks, chord and the steps that follow.
 Result<Value> in_place_of(const Job& job, Value signature) {
   if (signature.if_object() == nullptr) return fail(Errc::bad_data, "replace(): not a signature");
-  signature = with_one_result(std::move(signature));
+  signature = with_one_result(std::move(signature), job.message);
   Value* const last = last_of(signature);
   if (last == nullptr) return fail(Errc::bad_data, "replace(): the signature ends in a group or is empty");
   const wire::TaskMessage& message = job.message;

@@ -449,13 +449,6 @@ TEST_F(SendTest, ResultsAreRead) {
   EXPECT_THROW(static_cast<void>(result.state()), ConnectionError);
 }
 
-TEST_F(SendTest, ForgettingAChainForgetsItsSteps) {
-  for (const char* id : {"first", "second", "last", "other"}) store(id, "SUCCESS", 1);
-  ResultHandle(add_.s(1, 2).core(), "last", {"second", "first"}).forget();
-  for (const char* id : {"first", "second", "last"}) EXPECT_EQ(app_.result(id).state(), "PENDING") << id;
-  EXPECT_EQ(app_.result("other").state(), "SUCCESS");
-}
-
 TEST_F(SendTest, AWaitingGetWakesUp) {
   const auto result = app_.result<int>("x");
   const std::jthread worker([&] { store("x", "SUCCESS", 5); });

@@ -385,7 +385,8 @@ TEST_F(DispatcherTest, OrderedSettlingJoinsBeforeItAcknowledges) {
   EXPECT_TRUE(consumer.settled.empty());
   posted.run_one();  // the parts
   posted.run_one();  // joined
-  EXPECT_THAT(journal.lines(4), ElementsAre("store id-1 SUCCESS", "count id-1", "send body-id", "end group-1"));
+  EXPECT_THAT(journal.lines(5),
+              ElementsAre("store id-1 SUCCESS", "count id-1", "declare celery", "send body-id", "end group-1"));
   ASSERT_THAT(consumer.settled, SizeIs(1));
   EXPECT_EQ(consumer.settled[0].disposal, Disposal::acknowledge);
   EXPECT_TRUE(consumer.settled[0].sends.empty());
@@ -401,7 +402,8 @@ TEST_F(DispatcherTest, AnEarlyAcknowledgedPartIsCountedAndJoinedAllTheSame) {
   dispatcher.on_settled(Token(1), SettleStatus::settled);
   end_last(success());
   for (int i = 0; i < 3; ++i) posted.run_one();
-  EXPECT_THAT(journal.lines(4), ElementsAre("store id-1 SUCCESS", "count id-1", "send body-id", "end group-1"));
+  EXPECT_THAT(journal.lines(5),
+              ElementsAre("store id-1 SUCCESS", "count id-1", "declare celery", "send body-id", "end group-1"));
   EXPECT_TRUE(dispatcher.idle());
 }
 
