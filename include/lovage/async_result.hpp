@@ -78,6 +78,7 @@ class ResultHandle {
                std::shared_ptr<const detail::StoredResult> stored = nullptr);
   ResultHandle(std::shared_ptr<app::Core> core, const detail::ResultNode& node);
   [[nodiscard]] const std::shared_ptr<const detail::ResultNode>& parent_node() const noexcept { return parent_; }
+  [[nodiscard]] const std::shared_ptr<const detail::StoredResult>& stored() const noexcept { return stored_; }
   [[nodiscard]] const std::shared_ptr<app::Core>& core() const noexcept { return core_; }
 
  private:

@@ -37,6 +37,24 @@ class GroupSignature : public Signature {
   [[nodiscard]] GroupResult<> apply_async(const ApplyOptions& options) const;
   // Runs the members here and now, one after the other.
   [[nodiscard]] GroupResult<> apply() const;
+
+  GroupSignature& set(const ApplyOptions& options) {
+    Signature::set(options);
+    return *this;
+  }
+  GroupSignature& link(const Signature& callback) {
+    Signature::link(callback);
+    return *this;
+  }
+  GroupSignature& link_error(const Signature& errback) {
+    Signature::link_error(errback);
+    return *this;
+  }
+  GroupSignature& on_error(const Signature& errback) { return link_error(errback); }
+  GroupSignature& stamp(const Object& stamps) {
+    Signature::stamp(stamps);
+    return *this;
+  }
 };
 
 // A GroupSignature whose results, as one value (std::vector or std::tuple), and missing leading arguments are known.
@@ -57,6 +75,24 @@ class TypedGroup<Results(Missing...)> : public GroupSignature {
   }
   GroupResult<Results> apply(const Missing&... args) const {
     return GroupResult<Results>(with(args...).GroupSignature::apply());
+  }
+
+  TypedGroup& set(const ApplyOptions& options) {
+    Signature::set(options);
+    return *this;
+  }
+  TypedGroup& link(const Signature& callback) {
+    Signature::link(callback);
+    return *this;
+  }
+  TypedGroup& link_error(const Signature& errback) {
+    Signature::link_error(errback);
+    return *this;
+  }
+  TypedGroup& on_error(const Signature& errback) { return link_error(errback); }
+  TypedGroup& stamp(const Object& stamps) {
+    Signature::stamp(stamps);
+    return *this;
   }
 
  private:

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +39,17 @@ class GroupHandle {
   // for all together. Throws what ResultHandle::get_value throws, of the first in order that failed; with
   // `propagate = false` a failure's stored exception stands in its place. Celery: join, join_native.
   [[nodiscard]] Array join(std::optional<std::chrono::milliseconds> timeout = {}, const GetOptions& options = {}) const;
+
+  [[nodiscard]] Array join_native(std::optional<std::chrono::milliseconds> timeout = {},
+                                  const GetOptions& options = {}) const {
+    return join(timeout, options);
+  }
+  // Calls `visit` with each member's result as soon as it is ready, in the order in which they become so (in the
+  // members' order where several have since the last look). It looks every 20 ms to 1 s, the longer the less happens.
+  // Throws Timeout when some are not ready in time, Error inside a task (see GetOptions), and what `visit` throws.
+  // Celery: iterate, iter_native.
+  void iterate(const std::function<void(const ResultHandle&)>& visit,
+               std::optional<std::chrono::milliseconds> timeout = {}, const GetOptions& options = {}) const;
 
   // The result before the group, in a chain; parent_group() where that was a group, too.
   [[nodiscard]] std::optional<ResultHandle> parent() const;
@@ -83,5 +95,9 @@ class GroupResult : public GroupHandle {
 // with a box for each task and a frame for each group. The states are those of now. Celery: AsyncResult.graph.
 [[nodiscard]] std::string to_dot(const ResultHandle& result);
 [[nodiscard]] std::string to_dot(const GroupHandle& result);
+// The same as a value, for to_json(): {"nodes": [{"id", "state"}], "groups": [{"id", "members": [id, ...]}], "edges":
+// [[before, after], ...]}, where edges join ids of tasks and of groups.
+[[nodiscard]] Value to_graph(const ResultHandle& result);
+[[nodiscard]] Value to_graph(const GroupHandle& result);
 
 }  // namespace lovage

@@ -52,6 +52,11 @@ class Signature {
   Signature& set_immutable(bool immutable);
   Signature& link(const Signature& callback);       // run with the result, after success
   Signature& link_error(const Signature& errback);  // run with the task's id, after a failure
+  Signature& on_error(const Signature& errback) { return link_error(errback); }
+  // Marks this call, and all that it consists of or that hangs at it (steps, members, bodies, callbacks, errbacks),
+  // with names and JSON values that every message carries, as monitors and revoking by stamps read them. A stamp that
+  // is there already stays. Throws ConfigError for a name that is an option's ("queue"). Celery: stamp.
+  Signature& stamp(const Object& stamps);
 
   // A copy with more arguments: they are put before those that are here, as a chain passes results on.
   // For an immutable signature only the options count. Celery: clone.
@@ -172,6 +177,11 @@ class TypedSignature<R(Missing...)> : public Signature {
     Signature::link_error(errback);
     return *this;
   }
+  TypedSignature& on_error(const Signature& errback) { return link_error(errback); }
+  TypedSignature& stamp(const Object& stamps) {
+    Signature::stamp(stamps);
+    return *this;
+  }
 
  private:
   [[nodiscard]] TypedSignature with(const Missing&... args) const {
@@ -196,6 +206,11 @@ class ImmutableSignature : public TypedSignature<R()> {
   }
   ImmutableSignature& link_error(const Signature& errback) {
     Signature::link_error(errback);
+    return *this;
+  }
+  ImmutableSignature& on_error(const Signature& errback) { return link_error(errback); }
+  ImmutableSignature& stamp(const Object& stamps) {
+    Signature::stamp(stamps);
     return *this;
   }
 };

@@ -27,6 +27,71 @@ bool is_structural(std::string_view option) noexcept {
   return std::ranges::find(kNames, option) != std::end(kNames);
 }
 
+// What means something among a signature's options already.
+bool is_option(std::string_view name) noexcept {
+  static constexpr std::string_view kNames[] = {"queue",         "exchange",
+                                                "routing_key",   "priority",
+                                                "countdown",     "eta",
+                                                "expires",       "retries",
+                                                "time_limit",    "soft_time_limit",
+                                                "shadow",        "headers",
+                                                "serializer",    "compression",
+                                                "ignore_result", "replaced_task_nesting",
+                                                "reply_to",      "stamped_headers"};
+  return is_structural(name) || std::ranges::find(kNames, name) != std::end(kNames);
+}
+
+const Array& stamp_names(const Object& options) noexcept {
+  static const Array kNone{};
+  const Value* const names = options.find("stamped_headers");
+  return names != nullptr && names->if_array() != nullptr ? *names->if_array() : kNone;
+}
+
+bool is_stamp(const Object& options, std::string_view name) noexcept {
+  return std::ranges::any_of(stamp_names(options), [&](const Value& known) {
+    return known.if_string() != nullptr && *known.if_string() == name;
+  });
+}
+
+void add_stamp(Object& options, const std::string& name, const Value& value) {
+  if (is_stamp(options, name)) return;
+  Array names = stamp_names(options);
+  names.emplace_back(name);
+  options["stamped_headers"] = Value(std::move(names));
+  options.set(name, value);
+}
+
+Result<void> stamp_all(Value& signature, const Object& stamps, int depth);
+
+// One signature or a list of them.
+Result<void> stamp_list(Value* signatures, const Object& stamps, int depth) {
+  if (signatures == nullptr || signatures->is_null()) return {};
+  Array* const list = signatures->if_array();
+  if (list == nullptr) return stamp_all(*signatures, stamps, depth);
+  for (auto& signature : *list) {
+    if (auto ok = stamp_all(signature, stamps, depth); !ok) return ok;
+  }
+  return {};
+}
+
+Result<void> stamp_all(Value& signature, const Object& stamps, int depth) {
+  if (depth > kDeepest) return fail(Errc::too_large, "signatures nest too deeply");
+  if (auto ok = check_object(signature); !ok) return ok;
+  Object& options = canvas_options(signature);
+  for (const auto& [name, value] : stamps) add_stamp(options, name, value);
+  for (const std::string_view links : {"link", "link_error"}) {
+    if (options.find(links) == nullptr) continue;
+    if (auto ok = stamp_list(&options[links], stamps, depth + 1); !ok) return ok;
+  }
+  if (Array* const tasks = canvas_tasks(signature)) {
+    for (auto& task : *tasks) {
+      if (auto ok = stamp_all(task, stamps, depth + 1); !ok) return ok;
+    }
+  }
+  return canvas_kind(signature) == CanvasKind::chord ? stamp_list(chord_body(signature), stamps, depth + 1)
+                                                     : Result<void>();
+}
+
 void prepend(Value& signature, const Array& arguments) {
   const Value* const immutable = signature.find("immutable");
   if (arguments.empty() || (immutable != nullptr && immutable->if_bool() != nullptr && *immutable->if_bool())) return;
@@ -181,8 +246,19 @@ void append_links(Object& options, std::string_view name, const Value* more) {
 void pass_on(const Object& from, Value& to) {
   Object& own = canvas_options(to);
   for (const auto& [name, value] : from) {
-    if (!is_structural(name)) own.set(name, value);
+    if (is_structural(name) || name == "stamped_headers") continue;
+    if (is_stamp(from, name))
+      add_stamp(own, name, value);
+    else
+      own.set(name, value);
   }
+}
+
+Result<void> stamp(Value& signature, const Object& stamps) {
+  for (const auto& [name, value] : stamps) {
+    if (is_option(name)) return fail(Errc::misconfigured, "'" + name + "' is an option, and cannot be a stamp");
+  }
+  return stamp_all(signature, stamps, 0);
 }
 
 Result<void> expand_chunks(Value& signature) {

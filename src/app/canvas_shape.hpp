@@ -37,7 +37,11 @@ Value followed_by(Value body, const Array& rest);
 // The id of a chord's header.
 std::optional<std::string> header_id(const Value& chord);
 
-// Options of a workflow that its tasks take over: all but those which concern its form.
+// Stamps it and everything in it or linked to it; stamps that are there stay. Fails with misconfigured for a name that
+// is an option's, with bad_data for what is no signature, with too_large for nesting over 50.
+Result<void> stamp(Value& signature, const Object& stamps);
+
+// Options of a workflow that its tasks take over: all but those which concern its form. Their own stamps stay.
 void pass_on(const Object& from, Value& to);
 // Appends `more` (one signature or a list) to the list under `name`, each once.
 void append_links(Object& options, std::string_view name, const Value* more);

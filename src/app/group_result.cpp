@@ -7,56 +7,25 @@
 
 #include "app/core.hpp"
 #include "app/result_node.hpp"
+#include "app/result_states.hpp"
 #include "app/stored_result.hpp"
-#include "wire/result_meta.hpp"
 
 namespace lovage {
 namespace {
 
+using app::leaves_of;
+using app::states_of;
 using detail::ResultNode;
 
 constexpr std::chrono::seconds kReadTimeout{5};
 constexpr std::chrono::milliseconds kLongestWait = std::chrono::years(100);
-// Ids asked for at once.
-constexpr std::size_t kChunk = 1'000;
+// How often iterate() looks for more results: no engine waits for any of many.
+constexpr std::chrono::milliseconds kFirstLook{20};
+constexpr std::chrono::milliseconds kLongestLook{1'000};
 
 backend::Backend& backend_of(app::Core& core) {
   if (auto* backend = core.backend()) return *backend;
   throw ConfigError("this app stores no results: result_backend is disabled");
-}
-
-void append_leaves(const ResultNode& node, std::vector<const ResultNode*>& leaves) {
-  if (!node.is_group) return leaves.push_back(&node);
-  for (const auto& child : node.children) append_leaves(*child, leaves);
-}
-
-std::vector<const ResultNode*> leaves_of(const ResultNode& node) {
-  std::vector<const ResultNode*> leaves;
-  append_leaves(node, leaves);
-  return leaves;
-}
-
-// The state of each, in order.
-std::vector<std::string> states_of(app::Core& core, const std::vector<const ResultNode*>& leaves) {
-  if (!leaves.empty() && leaves.front()->stored) {  // eager mode
-    std::vector<std::string> known;
-    for (const auto* leaf : leaves) known.push_back(leaf->stored ? leaf->stored->state : std::string(states::pending));
-    return known;
-  }
-  std::vector<std::string> found;
-  found.reserve(leaves.size());
-  while (found.size() < leaves.size()) {
-    std::vector<std::string> ids;
-    for (std::size_t i = found.size(); i < leaves.size() && ids.size() < kChunk; ++i) ids.push_back(leaves[i]->id);
-    const auto metas = backend_of(core).get_many(ids, Deadline::after(kReadTimeout));
-    if (!metas) raise(metas.error());
-    for (const auto& meta : *metas) {
-      const auto status = meta ? wire::peek_status(*meta) : std::nullopt;
-      const auto decoded = meta && !status ? wire::decode_result_meta(*meta) : Result<wire::ResultMeta>();
-      found.push_back(status ? *status : meta && decoded ? decoded->status : std::string(states::pending));
-    }
-  }
-  return found;
 }
 
 Array join_node(const std::shared_ptr<app::Core>& core, const ResultNode& group, Deadline deadline, bool has_deadline,
@@ -75,49 +44,9 @@ Array join_node(const std::shared_ptr<app::Core>& core, const ResultNode& group,
   return results;
 }
 
-void append_dot(const ResultNode& node, app::Core& core, std::string& out, int& frames);
-
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + "\"";
-}
-
-// Any task of it: an arrow needs one.
-const ResultNode* first_leaf(const ResultNode& node) {
-  const auto leaves = leaves_of(node);
-  return leaves.empty() ? nullptr : leaves.front();
-}
-
-void append_arrow(const ResultNode& from, const ResultNode& to, std::string& out) {
-  const ResultNode* const tail = first_leaf(from);
-  const ResultNode* const head = first_leaf(to);
-  if (tail != nullptr && head != nullptr) out += "  " + quoted(tail->id) + " -> " + quoted(head->id) + "\n";
-}
-
-void append_dot(const ResultNode& node, app::Core& core, std::string& out, int& frames) {
-  if (node.parent) {
-    append_dot(*node.parent, core, out, frames);
-    append_arrow(*node.parent, node, out);
-  }
-  if (node.is_group) {
-    out += "  subgraph cluster_" + std::to_string(frames++) + " {\n";
-    for (const auto& child : node.children) append_dot(*child, core, out, frames);
-    out += "  }\n";
-    return;
-  }
-  const auto state = states_of(core, {&node}).front();
-  out += "  " + quoted(node.id) + " [shape=box, label=" + quoted(node.id + " " + state) + "]\n";
-}
-
-std::string dot_of(const ResultNode& node, app::Core& core) {
-  std::string out = "digraph {\n";
-  int frames = 0;
-  append_dot(node, core, out, frames);
-  return out + "}\n";
+Deadline deadline_after(std::optional<std::chrono::milliseconds> timeout) {
+  if (!timeout || *timeout >= kLongestWait) return Deadline::never();
+  return Deadline::after(std::max(*timeout, -kLongestWait));
 }
 
 }  // namespace
@@ -157,9 +86,34 @@ bool GroupHandle::waiting() const {
 }
 
 Array GroupHandle::join(std::optional<std::chrono::milliseconds> timeout, const GetOptions& options) const {
-  const auto deadline =
-      timeout && *timeout < kLongestWait ? Deadline::after(std::max(*timeout, -kLongestWait)) : Deadline::never();
-  return join_node(core_, *node_, deadline, timeout.has_value(), options);
+  return join_node(core_, *node_, deadline_after(timeout), timeout.has_value(), options);
+}
+
+void GroupHandle::iterate(const std::function<void(const ResultHandle&)>& visit,
+                          std::optional<std::chrono::milliseconds> timeout, const GetOptions& options) const {
+  const auto deadline = deadline_after(timeout);
+  auto left = leaves_of(*node_);
+  auto pause = kFirstLook;
+  while (!left.empty()) {
+    const auto found = states_of(*core_, left);
+    std::vector<const ResultNode*> unfinished;
+    for (std::size_t i = 0; i < left.size(); ++i) {
+      if (states::is_ready(found[i]))
+        visit(ResultHandle(core_, *left[i]));
+      else
+        unfinished.push_back(left[i]);
+    }
+    pause = unfinished.size() < left.size() ? kFirstLook : std::min(pause * 2, kLongestLook);
+    left = std::move(unfinished);
+    if (left.empty()) return;
+    const auto remaining = std::chrono::ceil<std::chrono::milliseconds>(deadline.remaining());
+    try {
+      ResultHandle(core_, *left.front()).wait(std::min(pause, remaining), options);
+    } catch (const Timeout&) {
+      if (remaining <= pause)
+        throw Timeout(std::to_string(left.size()) + " results of the group " + id() + " are not ready");
+    }
+  }
 }
 
 std::optional<ResultHandle> GroupHandle::parent() const {
@@ -199,15 +153,6 @@ std::optional<GroupResult<>> parent_group(const GroupHandle& result) {
   const auto& parent = result.node()->parent;
   if (!parent || !parent->is_group) return std::nullopt;
   return GroupResult<>(GroupHandle(result.core(), parent));
-}
-
-std::string to_dot(const ResultHandle& result) {
-  return dot_of({.id = result.id(), .is_group = false, .children = {}, .parent = result.parent_node(), .stored = {}},
-                *result.core());
-}
-
-std::string to_dot(const GroupHandle& result) {
-  return dot_of(*result.node(), *result.core());
 }
 
 }  // namespace lovage

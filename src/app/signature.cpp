@@ -3,6 +3,7 @@
 #include <lovage/context.hpp>
 #include <lovage/error.hpp>
 
+#include "app/canvas_shape.hpp"
 #include "app/eager.hpp"
 #include "app/invoke.hpp"
 #include "app/producer.hpp"
@@ -109,6 +110,14 @@ Signature& Signature::link(const Signature& callback) {
 Signature& Signature::link_error(const Signature& errback) {
   append(options_, "link_error", errback);
   return *this;
+}
+
+Signature& Signature::stamp(const Object& stamps) {
+  Value value = to_value();
+  if (auto stamped = app::stamp(value, stamps); !stamped) raise(stamped.error());
+  Signature with = from_value(core_, value);
+  with.send_ = std::move(send_);
+  return *this = std::move(with);
 }
 
 Signature Signature::clone(Array args, Object kwargs) const {

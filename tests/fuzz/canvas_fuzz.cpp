@@ -1,8 +1,8 @@
 // Signatures of workflows, as a worker finds them in a message.
 #include <span>
 
-#include "app/core.hpp"
 #include "app/canvas_shape.hpp"
+#include "app/core.hpp"
 #include "app/launcher.hpp"
 #include "fuzz/target.hpp"
 #include "wire/body.hpp"
@@ -39,6 +39,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   worker::abandon(*value, abandoned);
   (void)worker::hearers_of(*value);
   (void)ids_of(core, *value);
+  Value stamped = *value;
+  if (app::stamp(stamped, {{"stamp", 1}})) {
+    Value twice = stamped;
+    fuzz::promise(app::stamp(twice, {{"stamp", 2}}) && twice == stamped, "a stamp stays");
+  }
   Value frozen = *value;
   if (!app::freeze(frozen)) return 0;
   Value again = frozen;

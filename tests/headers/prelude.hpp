@@ -23,3 +23,10 @@ inline auto add = app.task(
 inline auto fetch = app.task("tasks.fetch", [](std::string url) { return url; });
 inline auto log_result = app.task("tasks.log_result", [](int) {});
 inline auto on_error = app.task("tasks.on_error", [](std::string) {});
+
+// The workflow of canvas.hpp.
+inline const std::string url = "https://shop.example/";
+inline auto split = app.task("tasks.split", [](std::string text) { return text; });
+inline auto count =
+    app.task("tasks.count", [](std::string text, int column) { return static_cast<long>(text.size()) + column; });
+inline auto total = app.task("tasks.total", [](std::vector<long> counts) { return counts.front(); });
