@@ -103,13 +103,14 @@ class EagerRun {
       }
       case CanvasKind::group:
         return run_all(wire::text_option(wire::canvas_options(signature), "task_id").value_or(""),
-                       *wire::canvas_tasks(signature), arguments, std::move(parent));
+                       *wire::canvas_tasks(signature), wire::canvas_options(signature).find("link_error"), arguments,
+                       std::move(parent));
       case CanvasKind::chord: {
-        Node header = run_all(app::header_id(signature).value_or(""), *wire::canvas_tasks(signature), arguments,
-                              std::move(parent));
+        Node header = run_all(app::header_id(signature).value_or(""), *wire::canvas_tasks(signature), nullptr,
+                              arguments, std::move(parent));
         if (has_failed(*header)) return chord_error(signature, std::move(header));
         Value results = value_of(*header);
-        return run(*wire::chord_body(signature), Array{std::move(results)}, std::move(header));
+        return run(body_of(signature), Array{std::move(results)}, std::move(header));
       }
       case CanvasKind::chunks:
       case CanvasKind::task:
@@ -121,12 +122,21 @@ class EagerRun {
   }
 
  private:
-  Node run_all(std::string id, const Array& members, const Array& arguments, Node parent) {
+  Node run_all(std::string id, const Array& members, const Value* errbacks, const Array& arguments, Node parent) {
     Array flat;
     must(app::flatten(members, flat, 0));
+    for (auto& member : flat) app::append_links(wire::canvas_options(member), "link_error", errbacks);
     ResultNode group{.id = std::move(id), .is_group = true, .children = {}, .parent = std::move(parent), .stored = {}};
     for (const auto& member : flat) group.children.push_back(run(member, arguments, nullptr));
     return std::make_shared<const ResultNode>(std::move(group));
+  }
+
+  // With what hangs at the chord.
+  static Value body_of(const Value& chord) {
+    Value body = *wire::chord_body(chord);
+    for (const std::string_view links : {"link", "link_error"})
+      app::append_links(wire::canvas_options(body), links, wire::canvas_options(chord).find(links));
+    return body;
   }
 
   static Node chord_error(const Value& chord, Node header) {

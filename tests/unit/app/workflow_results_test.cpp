@@ -114,6 +114,21 @@ TEST_F(WorkflowTest, AGroupStaysAGroupWhenItIsChanged) {
   }
 }
 
+TEST_F(WorkflowTest, WhatHangsAtAWorkflowThatRunsHereIsSent) {
+  auto joined = chord(group(add_.s(1, 2), neg_.s(3)), total_.s());
+  EXPECT_EQ(joined.link(neg_.s()).on_error(oops_).apply().get(), 0);
+  ASSERT_THAT(sent(), SizeIs(1));
+  EXPECT_EQ(sent()[0].task, "neg");
+  EXPECT_EQ(sent()[0].argsrepr, "(0,)");
+
+  auto boom = app_.task("boom", [](int) -> int { throw std::invalid_argument("boom"); });
+  auto both = group(neg_.s(1), boom.s(2));
+  const auto result = both.on_error(oops_).apply();
+  ASSERT_THAT(sent(), SizeIs(2));
+  EXPECT_EQ(sent()[1].task, "oops");
+  EXPECT_EQ(from_json(sent()[1].body).if_array()->at(0), Value(Array{result.results()[1].id()}));
+}
+
 // --- Results ---------------------------------------------------------------------------------------------
 
 TEST_F(WorkflowTest, ResultsComeInTheOrderInWhichTheyAreReady) {
