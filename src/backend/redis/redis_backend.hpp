@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "backend/backend.hpp"
+#include "broker/redis/script.hpp"
 #include "client/redis_options.hpp"
 #include "client/redis_sync.hpp"
 
@@ -30,12 +31,25 @@ class RedisBackend final : public Backend {
   Result<std::optional<std::string>> wait(const std::string& task_id, Deadline deadline) override;
   std::vector<Result<void>> store(std::span<const StoreResult> results, Deadline deadline) override;
   Result<void> forget(const std::string& task_id, Deadline deadline) override;
+  // chords.cpp
+  Result<void> start_chord(const ChordStart& start, Deadline deadline) override;
+  Result<void> extend_chord(const std::string& group_id, Deadline deadline) override;
+  Result<bool> count_parts(const ChordCount& count, Deadline deadline) override;
+  Result<std::vector<std::string>> chord_parts(const std::string& group_id, std::size_t from, std::size_t most,
+                                               Deadline deadline) override;
+  Result<void> end_chord(const ChordEnd& end, Deadline deadline) override;
+  Result<void> save_group(const std::string& group_id, const std::string& text, Deadline deadline) override;
+  Result<std::optional<std::string>> restore_group(const std::string& group_id, Deadline deadline) override;
+  Result<void> forget_group(const std::string& group_id, Deadline deadline) override;
+
   Result<void> check(Deadline deadline) override;
   Result<std::string> identity(Deadline deadline) override;
   [[nodiscard]] std::string display_url() const override { return options_.redis.display_url; }
 
  private:
   [[nodiscard]] std::string key(const std::string& task_id) const;
+  Result<client::RedisReply> command(const std::vector<std::string_view>& words, Deadline deadline);
+  Result<client::RedisReply> call(const broker::redis::ScriptCall& script, Deadline deadline);
   std::vector<Result<void>> store_chunk(client::RedisSync& connection, std::span<const StoreResult> results,
                                         Deadline deadline);
 

@@ -54,6 +54,16 @@ std::string result_key(std::string_view result_prefix, std::string_view task_id)
   return key;
 }
 
+ChordKeys chord_keys(std::string_view result_prefix, std::string_view group_id) {
+  std::string group(result_prefix);
+  group.append(wire::kGroupKeyPrefix).append(group_id);
+  return {group, group + ".j", group + ".s", group + ".t"};
+}
+
+std::string part_score(const ChordPart& part) {
+  return part.index ? std::to_string(*part.index) : "+inf";
+}
+
 std::string result_prefix(std::string_view global_keyprefix) {
   std::string prefix(global_keyprefix);
   if (!prefix.empty() && std::string_view(":_-.").find(prefix.back()) == std::string_view::npos) prefix += '_';

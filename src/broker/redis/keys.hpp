@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/strong.hpp"
+#include "broker/chord.hpp"
 #include "wire/queues.hpp"
 
 namespace lovage::broker::redis {
@@ -39,6 +40,7 @@ class Keys {
   [[nodiscard]] std::string alarms() const { return own("alarms"); }
   [[nodiscard]] std::string sweeper() const { return own("sweeper"); }
   [[nodiscard]] std::string orphans() const { return own("orphans"); }
+  [[nodiscard]] std::string continuations() const { return own("continuations"); }
   [[nodiscard]] std::string schedule(std::string_view list_name) const { return own("schedule:", list_name); }
 
   // One an incarnation.
@@ -57,6 +59,9 @@ class Keys {
   std::string prefix_;
   wire::QueueLayout layout_;
 };
+
+// In reserved:<id>, what stands before the text of a continuation: no message begins so.
+inline constexpr char kContinuationMark = '\x01';
 
 // Fields "list:<name>" of about:<id> name the lists that an incarnation serves.
 inline constexpr std::string_view kListField = "list:";
@@ -80,6 +85,16 @@ ListName parse_list_name(std::string_view name, const wire::QueueLayout& layout 
 
 // Where results are kept, for settlements that store them in the same step.
 std::string result_key(std::string_view result_prefix, std::string_view task_id);
+// Celery's keys of a group, and of the chord whose header it is: these are the group's with ".j", ".s" and ".t".
+struct ChordKeys {
+  std::string group;
+  std::string parts;
+  std::string size;
+  std::string more;  // header tasks that were added later
+};
+ChordKeys chord_keys(std::string_view result_prefix, std::string_view group_id);
+// A part's score among its chord's.
+std::string part_score(const ChordPart& part);
 // The result backend's global_keyprefix as Celery uses it: "_" is added unless it ends in one of ": _ - .".
 std::string result_prefix(std::string_view global_keyprefix);
 

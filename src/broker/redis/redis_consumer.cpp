@@ -185,6 +185,7 @@ void RedisConsumer::became_ready() {
   look_everywhere();
   giving_back_ = paused_ = false;
   resend_batches();
+  adopt_continuations();
   pump_at_end_of_turn();
   events_->on_connected();
 }
@@ -193,6 +194,7 @@ void RedisConsumer::disconnected(const Failure& why, std::chrono::milliseconds r
   if (state_ == State::lost || state_ == State::closed) return;
   state_ = State::connecting;
   in_flight_ = asked_ = asked_bytes_ = 0;
+  adopting_ = false;
   if (stop_done_) later(std::exchange(stop_done_, {}));  // close() or the sweeper empties the inboxes
   events_->on_disconnected(why, retry_in);
 }
@@ -203,6 +205,7 @@ void RedisConsumer::tick() {
   if (state_ != State::ready) return;
   ask_for_time();
   compare_count();
+  adopt_continuations();
   alone_ = false;  // somebody else may have taken the suspect
   look_everywhere();
   pump_at_end_of_turn();
@@ -314,7 +317,7 @@ void RedisConsumer::close(UniqueFunction<void()> done) {
 // One step of a stop, once a turn: end the waits, await what is in flight, empty the inboxes, go.
 void RedisConsumer::advance_shutdown() {
   if (!bells_->at_rest()) return bells_->unblock(*commands_);
-  if (in_flight_ > 0) return;
+  if (in_flight_ > 0 || adopting_) return;
   if (stop_done_) {
     if (!inboxes_empty_) {
       inboxes_empty_ = true;
@@ -331,8 +334,8 @@ void RedisConsumer::give_everything_back() {
   const auto& [keys, id] = std::tie(setup_.keys, setup_.incarnation);
   auto call = std::make_shared<ScriptCall>();
   call->script = &give_back_script();
-  call->keys = {keys.incarnations(), keys.reserved(id), keys.held_marks(id), keys.settled(id),
-                keys.about(id),      keys.marks(),      keys.mark_ages(),    keys.orphans()};
+  call->keys = {keys.incarnations(), keys.reserved(id), keys.held_marks(id), keys.settled(id),    keys.about(id),
+                keys.marks(),        keys.mark_ages(),  keys.orphans(),      keys.continuations()};
   call->args = {id.get(), "", "0"};
   for (const List& list : lists_) {
     call->keys.insert(call->keys.end(), {list.key, list.inbox});

@@ -121,6 +121,8 @@ class RedisConsumer final : public Consumer {
   void wake_when_due(std::int64_t in_ms);
   void adopt_unknown(UniqueFunction<void()> done);
   void adopt(std::vector<std::string> fields, UniqueFunction<void()> done);
+  void adopt_continuations();
+  void adopted_continuations(std::uint64_t first, const client::RedisReply& reply);
   void compare_count();
 
   // --- settling: settling.cpp
@@ -152,6 +154,7 @@ class RedisConsumer final : public Consumer {
   struct Held {
     std::size_t list = 0;   // position in lists_
     bool settling = false;  // its settlement waits or is under way
+    bool adopted = false;   // a continuation that somebody else died with
   };
   // What the server's hash holds of ours, as of the replies that have come: by token.
   std::unordered_map<std::uint64_t, Held> held_;
@@ -171,6 +174,9 @@ class RedisConsumer final : public Consumer {
   std::uint64_t wishes_ = 0;    // how often we became hungry: an older reply does not feed us
   bool plenty_ = false;         // the queues held more than the last reserve took
   bool paused_ = false;         // the reserve script was refused: nothing is asked for until the retry timer
+  bool adopting_ = false;       // continuations, by a call that is in flight
+  std::size_t adopted_ = 0;     // held
+  bool more_to_adopt_ = false;  // when these are done
   bool alone_ = false;          // a suspect is held, or waits until nothing is
   std::size_t turn_ = 0;        // which queue comes first
   Monotonic due_at_ = Monotonic::max();

@@ -137,7 +137,7 @@ Result<std::optional<Lease::Swept>> RedisLease::give_back(const DeadIncarnation&
   }
   ScriptCall script{&give_back_script(),
                     {keys_.incarnations(), keys_.reserved(id), keys_.held_marks(id), keys_.settled(id), keys_.about(id),
-                     keys_.marks(), keys_.mark_ages(), keys_.orphans()},
+                     keys_.marks(), keys_.mark_ages(), keys_.orphans(), keys_.continuations()},
                     {id.get(), std::to_string(dead.counter), "1"}};
   for (const auto& list : lists) {
     script.keys.insert(script.keys.end(), {keys_.list(list), keys_.inbox(id, list)});

@@ -15,6 +15,8 @@ constexpr std::size_t kBatch = 64;
 constexpr std::size_t kInFlight = 3;  // while there is plenty
 constexpr std::size_t kWorthAsking = 32;
 constexpr std::size_t kAdoptAtOnce = 64;
+constexpr std::size_t kContinuationsAtOnce = 16;
+constexpr std::size_t kContinuationBytesAtOnce = 1u << 20;
 constexpr std::size_t kAnySize = std::numeric_limits<std::int32_t>::max();  // the server has no larger values
 constexpr std::chrono::milliseconds kLongestWait = std::chrono::years(100);
 
@@ -218,7 +220,10 @@ std::vector<Delivery> RedisConsumer::take_deliveries(const Asked& asked, client:
 
 // A settled message leaves the table. Once nothing is held, a suspect may come.
 void RedisConsumer::released(Token token) {
-  held_.erase(token.get());
+  const auto held = held_.find(token.get());
+  const bool adopted = held != held_.end() && held->second.adopted;
+  if (held != held_.end()) held_.erase(held);
+  if (adopted && --adopted_ == 0 && more_to_adopt_) adopt_continuations();
   if (!alone_ || !held_.empty()) return;
   alone_ = false;
   look_everywhere();
@@ -303,6 +308,8 @@ void RedisConsumer::adopt(std::vector<std::string> fields, UniqueFunction<void()
                           delivery.queue = list->queue;
                           delivery.step = list->step;
                           delivery.bytes = std::move(messages[i].text);
+                          delivery.is_continuation = delivery.bytes.starts_with(kContinuationMark);
+                          if (delivery.is_continuation) delivery.bytes.erase(0, 1);
                           if (i < marks.size()) read_marks(marks[i].text, delivery);
                           deliveries.push_back(std::move(delivery));
                         }
@@ -312,6 +319,53 @@ void RedisConsumer::adopt(std::vector<std::string> fields, UniqueFunction<void()
                         if (!deliveries.empty()) events_->on_deliveries(std::move(deliveries));
                         adopt(std::move(rest), std::move(done));
                       });
+}
+
+// What others died with that had work to do after a settlement. Beside the credit: it is little, and comes seldom.
+void RedisConsumer::adopt_continuations() {
+  if (stopping_ || lists_.empty() || std::exchange(adopting_, true)) return;
+  const auto& [keys, id] = std::tie(setup_.keys, setup_.incarnation);
+  const std::uint64_t first = next_token_;
+  next_token_ += kContinuationsAtOnce;
+  auto call = std::make_shared<ScriptCall>();
+  call->script = &adopt_script();
+  call->keys = {keys.incarnations(), keys.reserved(id), keys.continuations()};
+  call->args = {id.get(), std::to_string(first), std::to_string(kContinuationsAtOnce),
+                std::to_string(kContinuationBytesAtOnce)};
+  for (const List& list : lists_) {
+    if (list.active) call->args.push_back(list.name);
+  }
+  run(*commands_, std::move(call), [this, first](const Result<client::RedisReply>& reply) {
+    if (!reply) return;  // what it reserved is found after the reconnect
+    adopting_ = false;
+    pump_at_end_of_turn();
+    if (reply->is_error()) return server_refused("adopt continuations", client::failure_of(*reply));
+    adopted_continuations(first, *reply);
+  });
+}
+
+void RedisConsumer::adopted_continuations(std::uint64_t first, const client::RedisReply& reply) {
+  if (reply.items.size() == 1) return lost();
+  if (reply.items.size() != 3) return commands_->reset({Errc::bad_data, "an adopt reply of another shape"});
+  const auto& words = reply.items[2].items;
+  std::vector<Delivery> deliveries;
+  for (std::size_t i = 0; i + 1 < words.size(); i += 2) {
+    const auto list =
+        std::find_if(lists_.begin(), lists_.end(), [&](const List& known) { return known.name == words[i].text; });
+    if (list == lists_.end()) continue;
+    Delivery delivery;
+    delivery.token = Token(first + i / 2);
+    delivery.queue = list->queue;
+    delivery.step = list->step;
+    delivery.bytes = words[i + 1].text;
+    delivery.is_continuation = true;
+    held_.try_emplace(delivery.token.get(),
+                      Held{.list = static_cast<std::size_t>(list - lists_.begin()), .adopted = true});
+    deliveries.push_back(std::move(delivery));
+  }
+  adopted_ += deliveries.size();
+  more_to_adopt_ = reply.items[1].integer == 1;
+  if (!deliveries.empty()) events_->on_deliveries(std::move(deliveries));
 }
 
 }  // namespace lovage::broker::redis

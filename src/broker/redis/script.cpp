@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "broker/redis/scripts/chords.hpp"
 #include "broker/redis/scripts/dead_letters.hpp"
 #include "broker/redis/scripts/incarnation.hpp"
 #include "broker/redis/scripts/reserve.hpp"
@@ -85,7 +86,7 @@ const Script& take_script() {
   return script;
 }
 const Script& settle_script() {
-  static const Script script{lua::kMarks, lua::kNow, lua::kStates, lua::kSettle};
+  static const Script script{lua::kMarks, lua::kNow, lua::kStates, lua::kChords, lua::kSettle};
   return script;
 }
 const Script& register_script() {
@@ -102,6 +103,10 @@ const Script& sweeper_lock_script() {
 }
 const Script& give_back_script() {
   static const Script script{lua::kMarks, lua::kNow, lua::kGiveBack};
+  return script;
+}
+const Script& adopt_script() {
+  static const Script script{lua::kAdopt};
   return script;
 }
 const Script& empty_inboxes_script() {
@@ -130,6 +135,22 @@ const Script& store_result_script() {
 }
 const Script& probe_results_script() {
   static const Script script{lua::kProbeResults};
+  return script;
+}
+const Script& start_chord_script() {
+  static const Script script{lua::kChords, lua::kStartChord};
+  return script;
+}
+const Script& extend_chord_script() {
+  static const Script script{lua::kChords, lua::kExtendChord};
+  return script;
+}
+const Script& count_parts_script() {
+  static const Script script{lua::kChords, lua::kCountParts};
+  return script;
+}
+const Script& save_group_script() {
+  static const Script script{lua::kChords, lua::kSaveGroup};
   return script;
 }
 const Script& put_back_unacked_script() {

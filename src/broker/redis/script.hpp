@@ -59,6 +59,7 @@ const Script& register_script();
 const Script& renew_script();
 const Script& sweeper_lock_script();
 const Script& give_back_script();
+const Script& adopt_script();
 const Script& empty_inboxes_script();
 const Script& prune_marks_script();
 const Script& hand_back_script();
@@ -66,6 +67,10 @@ const Script& retry_dead_letter_script();
 const Script& purge_dead_letters_script();
 const Script& store_result_script();
 const Script& probe_results_script();
+const Script& start_chord_script();
+const Script& extend_chord_script();
+const Script& count_parts_script();
+const Script& save_group_script();
 const Script& put_back_unacked_script();
 const Script& release_mutex_script();
 

@@ -43,14 +43,20 @@ std::string_view kind_letter(SettleKind kind, Disposal disposal) {
       return "d";
     case Disposal::dead_letter:
       return "x";
+    case Disposal::carry_on:
+      return "c";
   }
   return "a";
+}
+
+bool touches_chords(const Settlement& settlement) {
+  return !settlement.chords.empty() || settlement.counts || settlement.ended_chord;
 }
 
 bool is_plain(const SettleItem& item) {
   const auto& results = item.settlement.results;
   return item.kind == SettleKind::settlement && item.settlement.disposal == Disposal::acknowledge &&
-         item.sends.empty() && item.settlement.buried.empty() &&
+         item.sends.empty() && item.settlement.buried.empty() && !touches_chords(item.settlement) &&
          (results.empty() || (results.size() == 1 && !results.front().state.empty()));
 }
 
@@ -62,12 +68,23 @@ std::size_t SettleItem::bytes() const {
   for (const auto& result : settlement.results) sum += result.meta.size();
   for (const auto& send : sends) sum += send.bytes.size() * send.lists.size();
   for (const auto& buried : settlement.buried) sum += 2 * buried.message.body.size();
+  sum += settlement.continuation.size();
+  if (settlement.counts) {
+    sum += settlement.counts->continuation.size();
+    for (const auto& part : settlement.counts->parts) sum += 2 * part.task_id.size() + part.text.size();
+  }
+  if (settlement.ended_chord) {
+    for (const auto& id : settlement.ended_chord->task_ids) sum += id.size();
+  }
   return sum;
 }
 
 std::size_t SettleItem::values() const {
   std::size_t sum = 12 + 4 * settlement.results.size() + 7 * settlement.buried.size();
   for (const auto& send : sends) sum += 3 * send.lists.size();
+  sum += 7 * settlement.chords.size();
+  if (settlement.counts) sum += 8 + 5 * settlement.counts->parts.size();
+  if (settlement.ended_chord) sum += 10 + settlement.ended_chord->task_ids.size();
   return sum;
 }
 
@@ -116,6 +133,8 @@ void SettleBatch::add(SettleItem&& item) {
   args_.add(settlement.results.size());
   args_.add(sends);
   args_.add(settlement.buried.size());
+  const Words chords = chord_words(settlement);
+  args_.add(chords.count);
   for (const auto& result : settlement.results) {
     key_words_.add(result_key(results_.prefix, result.task_id));
     args_.add(key_words_.count);
@@ -133,6 +152,7 @@ void SettleBatch::add(SettleItem&& item) {
     args_.add(wire::encode_envelope(message));
   }
   if (item.kind == SettleKind::settlement) add_disposal(item);
+  args_.add(chords);
 }
 
 void SettleBatch::add_letter(std::string_view queue, int step, const DeadLetter& letter) {
@@ -155,13 +175,52 @@ void SettleBatch::add_plain(const SettleItem& item) {
   plain_args_.add(result.meta);
 }
 
-void SettleBatch::add_index_of(const std::string& key) {
+std::size_t SettleBatch::index_of(const std::string& key) {
   const auto [found, is_new] = indices_.try_emplace(key);
   if (is_new) {
     key_words_.add(key);
     found->second = key_words_.count;
   }
-  args_.add(found->second);
+  return found->second;
+}
+
+void SettleBatch::add_chord_keys(const ChordKeys& keys, Words& words) {
+  for (const auto* key : {&keys.parts, &keys.size, &keys.more}) words.add(index_of(*key));
+}
+
+SettleBatch::Words SettleBatch::chord_words(const Settlement& settlement) {
+  Words words;
+  if (!touches_chords(settlement)) return words;
+  words.add(settlement.chords.size());
+  for (const auto& start : settlement.chords) {
+    add_chord_keys(chord_keys(results_.prefix, start.group_id), words);
+    words.add(start.size);
+  }
+  settlement.counts ? add_count(*settlement.counts, words) : words.add("");
+  settlement.ended_chord ? add_end(*settlement.ended_chord, words) : words.add("");
+  return words;
+}
+
+void SettleBatch::add_count(const ChordCount& count, Words& words) {
+  add_chord_keys(chord_keys(results_.prefix, count.group_id), words);
+  words.add(count.continuation);
+  words.add(count.added);
+  words.add(count.parts.size());
+  for (const auto& part : count.parts) {
+    words.add(part_score(part));
+    words.add(part.task_id);
+    words.add(part.text);
+    words.add(index_of(result_key(results_.prefix, part.task_id)));
+  }
+}
+
+void SettleBatch::add_end(const ChordEnd& ended, Words& words) {
+  const ChordKeys keys = chord_keys(results_.prefix, ended.group_id);
+  add_chord_keys(keys, words);
+  words.add(index_of(keys.group));
+  words.add(key_words_.count + 1);
+  words.add(ended.task_ids.size());
+  for (const auto& id : ended.task_ids) key_words_.add(result_key(results_.prefix, id));
 }
 
 void SettleBatch::add_replacement(const Settlement& settlement) {
@@ -187,6 +246,8 @@ void SettleBatch::add_disposal(const SettleItem& item) {
       // The token makes two equal messages two members; an eta goes to the head when it is due, back-off to the tail.
       args_.add(schedule_side(settlement) + incarnation_.get() + ":" + std::to_string(settlement.token.get()));
       return;
+    case Disposal::carry_on:
+      return args_.add(settlement.continuation);
     case Disposal::dead_letter: {
       const ListName list = parse_list_name(item.list_name, keys_->layout());
       return add_letter(list.queue, list.step, settlement.dead_letter);

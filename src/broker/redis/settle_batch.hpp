@@ -82,10 +82,16 @@ class SettleBatch {
   };
 
   void add_plain(const SettleItem& item);
-  void add_index_of(const std::string& key);
+  std::size_t index_of(const std::string& key);
+  void add_index_of(const std::string& key) { args_.add(index_of(key)); }
+  void add_chord_keys(const ChordKeys& keys, Words& words);
   void add_letter(std::string_view queue, int step, const DeadLetter& letter);
   void add_replacement(const Settlement& settlement);
   void add_disposal(const SettleItem& item);
+  // On chords: empty when the settlement has nothing to do with any.
+  Words chord_words(const Settlement& settlement);
+  void add_count(const ChordCount& count, Words& words);
+  void add_end(const ChordEnd& ended, Words& words);
 
   const Keys* keys_;
   IncarnationId incarnation_;
@@ -94,7 +100,7 @@ class SettleBatch {
   std::uint64_t number_;
   std::size_t bytes_ = 0;
   std::size_t values_ = 0;
-  std::map<std::string, std::size_t> indices_;  // of lists and schedules among the keys
+  std::map<std::string, std::size_t> indices_;  // of lists, schedules and chords among the keys
   Words key_words_;
   Words plain_keys_;
   Words plain_args_;

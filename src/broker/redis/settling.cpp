@@ -12,6 +12,19 @@ namespace {
 constexpr std::size_t kMostDeclared = 1'000;
 // Each travels with every reserve; whoever forgets some learns them again.
 constexpr std::size_t kMostUnknown = 100;
+SettleStatus status_of(char code) {
+  switch (code) {
+    case '0':
+      return SettleStatus::fenced;
+    case '1':
+      return SettleStatus::settled;
+    case '3':
+      return SettleStatus::carries_on;
+    default:
+      return SettleStatus::failed;
+  }
+}
+
 // While these are under way, what is settled gathers: the busier the server, the fuller the batches.
 constexpr std::size_t kBatchesInFlight = 2;
 
@@ -42,8 +55,14 @@ void RedisConsumer::queue_item(SettleKind kind, Settlement settlement) {
   if (state_ == State::lost || state_ == State::closed || held == held_.end()) {
     return later([this, entry = SettleBatch::Entry{token, kind}] { report(entry, SettleStatus::fenced); });
   }
-  if (!settlement.results.empty() && !setup_.results) {
-    log::error("A settlement holds results, but they are kept elsewhere");
+  const bool has_chords = !settlement.chords.empty() || settlement.counts || settlement.ended_chord;
+  if ((!settlement.results.empty() || has_chords) && !setup_.results) {
+    log::error("A settlement holds results or parts of chords, but they are kept elsewhere");
+    return later([this, entry = SettleBatch::Entry{token, kind}] { report(entry, SettleStatus::failed); });
+  }
+  const Disposal disposal = settlement.disposal;
+  if (settlement.counts && disposal != Disposal::acknowledge && disposal != Disposal::dead_letter) {
+    log::error("A settlement counts parts of a chord although its message stays");
     return later([this, entry = SettleBatch::Entry{token, kind}] { report(entry, SettleStatus::failed); });
   }
   if (kind == SettleKind::settlement) held->second.settling = true;
@@ -198,9 +217,7 @@ void RedisConsumer::batch_answered(Batches::iterator found, const client::RedisR
     }
   }
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    report(entries[i], codes[i] == '1'   ? SettleStatus::settled
-                       : codes[i] == '0' ? SettleStatus::fenced
-                                         : SettleStatus::failed);
+    report(entries[i], status_of(codes[i]));
   }
   if (stopping_ || batch_) pump_at_end_of_turn();
 }
@@ -226,7 +243,7 @@ void RedisConsumer::report(const SettleBatch::Entry& entry, SettleStatus status)
     case SettleKind::start:
       return events_->on_start_recorded(entry.token, status);
     case SettleKind::settlement:
-      if (status != SettleStatus::failed) {
+      if (status == SettleStatus::settled || status == SettleStatus::fenced) {
         released(entry.token);
       } else if (const auto held = held_.find(entry.token.get()); held != held_.end()) {
         held->second.settling = false;

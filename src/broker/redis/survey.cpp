@@ -70,6 +70,7 @@ class Survey {
   Result<void> reserved(const std::string& incarnation);
   Result<void> schedule(const std::string& list);
   Result<void> dead();
+  Result<void> continuations();
 
  private:
   [[nodiscard]] Deadline soon() const { return Deadline::after(patience_); }
@@ -199,6 +200,8 @@ Result<void> Survey::reserved(const std::string& incarnation) {
       Reservation reservation;
       parse_reservation_field(names[i], reservation);
       auto found = sighting(Place::reserved, reservation.list_name, std::move(items[2 * i + 1].text));
+      found.is_continuation = found.bytes.starts_with(kContinuationMark);
+      if (found.is_continuation) found.bytes.erase(0, 1);
       found.holder = id;
       found.registered = registered->integer == 1;
       found.marks = marks_of((*marks)[i].text);
@@ -258,6 +261,20 @@ Result<void> Survey::dead() {
   }
 }
 
+// One at a time: they are few, and each may be large.
+Result<void> Survey::continuations() {
+  for (std::size_t at = 0;; ++at) {
+    auto entry = connection_.command({"LINDEX", keys_.continuations(), std::to_string(at)}, soon());
+    if (!entry) return tl::unexpected(entry.error());
+    if (entry->is_nil()) return {};
+    const auto line = entry->text.find('\n');
+    if (line == std::string::npos) continue;
+    auto found = sighting(Place::adoption, entry->text.substr(0, line), entry->text.substr(line + 1));
+    found.is_continuation = true;
+    visit_(std::move(found));
+  }
+}
+
 Result<void> Survey::scan_pairs(const char* command, const std::string& key,
                                 const std::function<Result<void>(std::vector<RedisReply>&)>& page) {
   Pace pace;
@@ -309,7 +326,8 @@ Result<void> RedisBroker::survey(const SurveyVisit& visit, std::chrono::millisec
   for (const auto& list : holders->schedules) {
     if (auto seen = survey.schedule(list); !seen) return seen;
   }
-  return survey.dead();
+  if (auto seen = survey.dead(); !seen) return seen;
+  return survey.continuations();
 }
 
 }  // namespace lovage::broker::redis

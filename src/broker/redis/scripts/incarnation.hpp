@@ -45,25 +45,27 @@ return 1
 )lua";
 
 // KEYS  1 incarnations  2 reserved:<id>  3 held-marks:<id>  4 settled:<id>  5 about:<id>  6 marks  7 mark-ages
-//       8 orphans   then for each list: the list, its inbox
+//       8 orphans  9 continuations   then for each list: the list, its inbox
 // ARGV  1 id  2 the counter seen, or "" (the incarnation itself goes)  3 "1": mark as suspects   then the lists' names
-// Returns {1, messages given back, incarnations left}; {0} when it is not registered or its counter moved on;
+// Returns {1, messages and continuations given back, incarnations left}; {0} when it is not registered or its counter
+// moved on;
 //       {-1, name} when a reservation's list is missing in KEYS; nothing was done in the last two cases.
 //
 // Gives everything back to the heads of the queues, in the order in which it was reserved, and unregisters: one
-// step, so no message is in two places and no script of the dead incarnation runs after it. A recorded start that
+// step, so no message is in two places and no script of the dead incarnation runs after it. Continuations go to a
+// list of their own, which Python workers do not read: "<list's name>\n<text>" each. A recorded start that
 // was never settled is a strike. Types are checked first; HDEL is the first write (see kRenew); should a push fail
 // all the same, the pushes are taken back and the incarnation stays registered.
 inline constexpr std::string_view kGiveBack = R"lua(
 local incarnations, reserved, held_marks = KEYS[1], KEYS[2], KEYS[3]
-local marks, ages, orphans = KEYS[6], KEYS[7], KEYS[8]
+local marks, ages, orphans, continuations = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 local id, as_suspects = ARGV[1], ARGV[3] == '1'
 local counter = redis.call('HGET', incarnations, id)
 if not counter or (ARGV[2] ~= '' and ARGV[2] ~= counter) then return {0} end
 
 local list_of, inbox_of, names = {}, {}, {}
 for i = 4, #ARGV do
-  local at = 9 + 2 * (i - 4)
+  local at = 10 + 2 * (i - 4)
   names[#names + 1] = ARGV[i]
   list_of[ARGV[i]], inbox_of[ARGV[i]] = KEYS[at], KEYS[at + 1]
   redis.call('LLEN', KEYS[at])
@@ -73,6 +75,7 @@ redis.call('HLEN', held_marks)
 redis.call('HLEN', marks)
 redis.call('ZCARD', ages)
 redis.call('ZCARD', orphans)
+redis.call('LLEN', continuations)
 local held = {}
 for _, field in ipairs(redis.call('HKEYS', reserved)) do
   local colon = string.find(field, ':', 1, true)
@@ -84,17 +87,22 @@ table.sort(held, function(a, b) return a[1] > b[1] end)
 
 local now = now_ms()
 local pushed = {}
+local function push(list, bytes)
+  redis.call('RPUSH', list, bytes)
+  pushed[#pushed + 1] = list
+end
 local function give_back()
   for _, name in ipairs(names) do
     local waiting = redis.call('LRANGE', inbox_of[name], 0, -1)
-    for _, bytes in ipairs(waiting) do
-      redis.call('RPUSH', list_of[name], bytes)
-      pushed[#pushed + 1] = list_of[name]
-    end
+    for _, bytes in ipairs(waiting) do push(list_of[name], bytes) end
   end
   for _, entry in ipairs(held) do
-    redis.call('RPUSH', list_of[entry[3]], (redis.call('HGET', reserved, entry[2])))
-    pushed[#pushed + 1] = list_of[entry[3]]
+    local bytes = redis.call('HGET', reserved, entry[2])
+    if string.byte(bytes) ~= 1 then push(list_of[entry[3]], bytes) end
+  end
+  for j = #held, 1, -1 do
+    local bytes = redis.call('HGET', reserved, held[j][2])
+    if string.byte(bytes) == 1 then push(continuations, held[j][3] .. '\n' .. string.sub(bytes, 2)) end
   end
 end
 redis.call('HDEL', incarnations, id)
@@ -111,7 +119,8 @@ for _, entry in ipairs(held) do
     suspect = 1
     strikes = tonumber(strikes) + tonumber(started)
   end
-  put_mark(marks, ages, (redis.call('HGET', reserved, entry[2])), suspect .. ':' .. strikes .. ':' .. waited, now)
+  local bytes = redis.call('HGET', reserved, entry[2])
+  if string.byte(bytes) ~= 1 then put_mark(marks, ages, bytes, suspect .. ':' .. strikes .. ':' .. waited, now) end
 end
 for _, name in ipairs(names) do
   redis.call('DEL', inbox_of[name])
@@ -119,6 +128,53 @@ for _, name in ipairs(names) do
 end
 redis.call('DEL', reserved, held_marks, KEYS[4], KEYS[5])
 return {1, #pushed, redis.call('HLEN', incarnations)}
+)lua";
+
+// KEYS  1 incarnations  2 reserved:<id>  3 continuations
+// ARGV  1 id  2 first token  3 most continuations  4 byte budget (one always fits)   then the names of the lists that
+//       this worker serves
+// Returns {0} when the incarnation is not registered, else {1, more, {list's name, text, ...}}: reserved under the
+// tokens
+//       first, first+1, ... `more`: 1 when others wait that this worker could have.
+//
+// What workers died with that had work to do after a settlement. Each is reserved before it leaves the list, so nothing
+// has to be put back. HDEL comes first, see kRenew.
+inline constexpr std::string_view kAdopt = R"lua(
+local reserved, continuations = KEYS[2], KEYS[3]
+local first, most, budget = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return {0} end
+redis.call('HDEL', reserved, '')
+local function list_of(entry)
+  for i = 5, #ARGV do
+    if string.sub(entry, 1, #ARGV[i] + 1) == ARGV[i] .. '\n' then return ARGV[i] end
+  end
+end
+local adopted, bytes, more, at = {}, 0, 0, 0
+local entry = redis.call('LINDEX', continuations, at)
+while entry do
+  local list = list_of(entry)
+  if not list then
+    at = at + 1
+  else
+    local text, count = string.sub(entry, #list + 2), #adopted / 2
+    if count >= most or (count > 0 and bytes + #text > budget) then
+      more = 1
+      break
+    end
+    local field = string.format('%.0f', first + count) .. ':' .. list
+    redis.call('HSET', reserved, field, '\1' .. text)
+    local gone = redis.pcall('LREM', continuations, 1, entry)
+    if gone ~= 1 then
+      redis.call('HDEL', reserved, field)
+      return gone
+    end
+    bytes = bytes + #text
+    adopted[#adopted + 1] = list
+    adopted[#adopted + 1] = text
+  end
+  entry = redis.call('LINDEX', continuations, at)
+end
+return {1, more, adopted}
 )lua";
 
 // KEYS  for each: a list, an inbox of it      Returns the number of messages given back to the lists' heads.

@@ -1,7 +1,7 @@
 // The settle script: the outcomes of up to 256 messages, each fenced by its token.
 //
 // KEYS  1 incarnations  2 reserved:<id>  3 held-marks:<id>  4 settled:<id>  5 marks  6 mark-ages  7 dead  8 alarms
-//       then, in any order and each once: queue lists, schedules, result keys (these in the results' database)
+//       then, in any order: queue lists, schedules, result keys and keys of chords (these two in the results' database)
 //       then the result keys of the plain settlements, in their order
 // ARGV  1 id  2 batch number  3 batch numbers whose replies have arrived, parted by spaces
 //       4 broker's database  5 results' database  6 result_expires in s (0: never)
@@ -9,15 +9,22 @@
 //       then for each plain settlement (acknowledge, nothing to send, at most one result):
 //         token, state, meta      state "": no result, and no key
 //       then for each other settlement: token, kind, number of results, number of sends, number of buried messages,
+//         number of words on chords,
 //         results: (key index, state, meta) ...      sends: (key index, message) ...
 //         buried, dead letters beside the message itself: (queue, step, task id, task, reason, detail, message) ...
 //         and by kind   a acknowledge, k keep (a state alone), s record a start: nothing
 //                       h head, t tail: list's key index, replacement or "", marks or ""
 //                       d schedule: schedule's key index, replacement, marks, due ("@ms" wall or "+ms"), unique prefix
 //                       x dead letter: queue, step, task id, task, reason, detail
+//                       c carry on: the continuation
+//         on chords, if anything (see chords.hpp):
+//           number of chords to start, (j, s, t: key indices, size) ...
+//           "" or what is counted: j, s, t, continuation, number of tasks that are added, number of parts,
+//             (score, task id, text, result's key index) ...
+//           "" or what ends: j, s, t, group's key index, first of the tasks' result keys, their number
 // Returns {0} when the incarnation is not registered, else {1, codes, soonest due in ms or -1, {error, ...}} with
-//       one code for each settlement, the plain ones last: 1 settled, 0 fenced, 2 failed. An error, and nothing done,
-//       while the server takes no writes at all.
+//       one code for each settlement, the plain ones last: 1 settled, 0 fenced, 2 failed, 3 carries on. An error, and
+//       nothing done, while the server takes no writes at all.
 //
 // Kill-safe: one step for the server. Whoever comes second finds no token and does nothing. Key types are checked
 // before anything is written. The first write is an HDEL, the fence, after which Redis lets the rest through even
@@ -25,6 +32,10 @@
 // returns under its token (a plain one has never left it), and `alarms` says so. A lost reply is asked for again with
 // the same batch number: settled:<id> remembers the codes of the batches that ran, so that a replay is told what
 // happened, not "fenced".
+//
+// A continuation takes the message's place under its token, as a byte 1 and its text. The message of a settlement that
+// counts leaves only when it is known whether that was the last part. A chord that ends is removed in the last write of
+// all that may fail.
 //
 // Lua hashes every byte of every string that it is handed, so the plain settlements, nearly all there are, are told
 // in few words, and their messages are not read.
@@ -85,10 +96,11 @@ local function refuses(key, command)
 end
 
 -- First everything is read and checked.
-local KIND_ARGS = {a = 0, k = 0, s = 0, h = 3, t = 3, d = 5, x = 6}
+local KIND_ARGS = {a = 0, k = 0, s = 0, h = 3, t = 3, d = 5, x = 6, c = 1}
 local tokens, kinds, bytes, codes, errors = {}, {}, {}, {}, {}
 local result_at, send_at, buried_at, kind_at = {}, {}, {}, {}
 local wanted, wanted_at = {}, {}
+local chorded, starts, counts, ends = {}, {}, {}, {}
 local function check(n)
   for p = send_at[n], buried_at[n] - 1, 2 do
     local err = refuses(KEYS[tonumber(ARGV[p])], 'LLEN')
@@ -96,24 +108,53 @@ local function check(n)
   end
   local kind, p = kinds[n], kind_at[n]
   local err = false
+  local goes_back = kind == 'h' or kind == 't' or kind == 'd'
+  if goes_back and string.byte(bytes[n]) == 1 then return 'a continuation goes to no queue' end
   if kind == 'h' or kind == 't' then err = refuses(KEYS[tonumber(ARGV[p])], 'LLEN') end
   if kind == 'd' then err = refuses(KEYS[tonumber(ARGV[p])], 'ZCARD') end
   if kind == 'x' or buried_at[n] < p then err = err or refuses(dead, 'XLEN') end
-  if kind == 'h' or kind == 't' or kind == 'd' then
+  if goes_back then
     err = err or refuses(marks, 'HLEN') or refuses(ages, 'ZCARD')
   end
   return err
+end
+local function read_chords(n, p)
+  local function key(at) return KEYS[tonumber(ARGV[at])] end
+  local function chord(at) return {j = key(at), s = key(at + 1), t = key(at + 2)} end
+  chorded[#chorded + 1] = n
+  starts[n] = {}
+  for i = 1, tonumber(ARGV[p]) do
+    starts[n][i] = chord(p + 4 * i - 3)
+    starts[n][i].size = ARGV[p + 4 * i]
+  end
+  p = p + 1 + 4 * #starts[n]
+  if ARGV[p] == '' then
+    p = p + 1
+  else
+    counts[n] = {chord = chord(p), continuation = ARGV[p + 3], added = tonumber(ARGV[p + 4]), parts = {}}
+    for i = 1, tonumber(ARGV[p + 5]) do
+      local at = p + 2 + 4 * i
+      counts[n].parts[i] = {score = ARGV[at], id = ARGV[at + 1], text = ARGV[at + 2], result = key(at + 3)}
+    end
+    p = p + 6 + 4 * #counts[n].parts
+  end
+  if ARGV[p] ~= '' then
+    ends[n] = {chord = chord(p), group = key(p + 3), from = tonumber(ARGV[p + 4]), count = tonumber(ARGV[p + 5])}
+  end
 end
 local plain_count, plain_key = tonumber(ARGV[7]), tonumber(ARGV[8])
 local p = 9 + 3 * plain_count
 while p <= #ARGV do
   local n = #tokens + 1
   tokens[n], kinds[n] = ARGV[p], ARGV[p + 1]
-  result_at[n] = p + 5
-  send_at[n] = p + 5 + 3 * tonumber(ARGV[p + 2])
+  result_at[n] = p + 6
+  send_at[n] = p + 6 + 3 * tonumber(ARGV[p + 2])
   buried_at[n] = send_at[n] + 2 * tonumber(ARGV[p + 3])
   kind_at[n] = buried_at[n] + 7 * tonumber(ARGV[p + 4])
+  local words = tonumber(ARGV[p + 5])
   p = kind_at[n] + KIND_ARGS[kinds[n]]
+  if words > 0 then read_chords(n, p) end
+  p = p + words
 end
 local now = 0
 if #tokens > 0 then
@@ -181,9 +222,26 @@ in_results(wanted, function()
   end
 end)
 
--- Then it is written; `undo` holds what takes back the pushes of one settlement.
+-- Keys of one name in the two databases are two keys.
+in_results(chorded, function()
+  checked = {}
+  for _, n in ipairs(chorded) do
+    local err = false
+    local function look(chord)
+      err = err or refuses(chord.j, 'ZCARD') or refuses(chord.s, 'GET') or refuses(chord.t, 'GET')
+    end
+    for _, chord in ipairs(starts[n]) do look(chord) end
+    if counts[n] then look(counts[n].chord) end
+    if err and codes[n] == '1' then
+      codes[n] = '2'
+      errors[#errors + 1] = err
+    end
+  end
+end)
+
+-- Then it is written; `undo` holds what takes back the pushes of one settlement, `undo_chords` the same of its chords.
 local soonest = -1
-local undo, fenced = {}, {}
+local undo, undo_chords, fenced, taken, carries_on = {}, {}, {}, {}, {}
 local function to_undo(n, ...)
   undo[n] = undo[n] or {}
   undo[n][#undo[n] + 1] = {...}
@@ -229,19 +287,26 @@ local function write(n)
     redis.call('HSET', held_marks, token, string.match(text, '^(%d+:%d+:%d+)') .. ':1')
     return
   end
-  if redis.call('HDEL', reserved, token) == 0 then
+  if taken[token] then
     codes[n] = '0'
     return
   end
-  fenced[n] = true
+  taken[token] = true
+  if kind == 'c' then
+    redis.call('HSET', reserved, token, '\1' .. ARGV[kind_at[n]])
+    carries_on[n] = true
+  elseif not counts[n] then
+    redis.call('HDEL', reserved, token)
+  end
+  fenced[n] = not counts[n]
   for at = send_at[n], buried_at[n] - 1, 2 do push('LPUSH', KEYS[tonumber(ARGV[at])], ARGV[at + 1], n) end
   for at = buried_at[n], kind_at[n] - 1, 7 do bury(n, at, ARGV[at + 6]) end
   if kind == 'x' then
     bury(n, kind_at[n], bytes[n])
-  elseif kind ~= 'a' then
+  elseif KIND_ARGS[kind] >= 3 then
     go_back(n, text)
   end
-  if text then redis.call('HDEL', held_marks, token) end
+  if text and fenced[n] then redis.call('HDEL', held_marks, token) end
 end
 local function alarm(token, err)
   if type(err) == 'table' then err = err.err end
@@ -249,10 +314,13 @@ local function alarm(token, err)
   redis.pcall('LPUSH', alarms, token .. ' of ' .. id .. ': ' .. tostring(err))
   redis.pcall('LTRIM', alarms, 0, 99)
 end
+local function take_back(steps)
+  for j = #steps, 1, -1 do redis.pcall(unpack(steps[j])) end
+end
 local function failed(n, err)
   codes[n] = '2'
-  local steps = undo[n] or {}
-  for j = #steps, 1, -1 do redis.pcall(unpack(steps[j])) end
+  take_back(undo[n] or {})
+  in_results(undo_chords[n] or {}, function() take_back(undo_chords[n]) end)
   if fenced[n] then redis.call('HSET', reserved, tokens[n], bytes[n]) end
   alarm(tokens[n], err)
 end
@@ -269,14 +337,75 @@ in_results(wanted, function()
     if may_write[r] and codes[n] == '1' and not unstored[n] then unstored[n] = store(key, ARGV[r + 2]) or nil end
   end
 end)
+local last_part = {}
+local function write_chords(n)
+  undo_chords[n] = {}
+  local function note(...) undo_chords[n][#undo_chords[n] + 1] = {...} end
+  for _, chord in ipairs(starts[n]) do start_chord(chord, chord.size, note) end
+  local count = counts[n]
+  if count and count_parts(count.chord, count.parts, count.added, expires, note) then
+    claim_chord(count.chord, note)
+    last_part[n] = true
+  end
+end
+in_results(chorded, function()
+  for _, n in ipairs(chorded) do
+    if codes[n] == '1' and not unstored[n] then
+      local ok, err = pcall(write_chords, n)
+      if not ok then
+        unstored[n] = err
+        take_back(undo_chords[n])
+        undo_chords[n], known_chords = nil, {}
+      end
+    end
+  end
+end)
 for n, err in pairs(unstored) do failed(n, err) end
+
+-- The messages of those that count leave now, or become the continuation.
+local function leave(n)
+  if last_part[n] then
+    redis.call('HSET', reserved, tokens[n], '\1' .. counts[n].continuation)
+    carries_on[n] = true
+  else
+    redis.call('HDEL', reserved, tokens[n])
+  end
+  fenced[n] = true
+  if suspects then redis.call('HDEL', held_marks, tokens[n]) end
+end
+for _, n in ipairs(chorded) do
+  if counts[n] and codes[n] == '1' then
+    local ok, err = pcall(leave, n)
+    if not ok then failed(n, err) end
+  end
+end
+local function end_chord(ended)
+  if expires ~= '0' then
+    redis.call('EXPIRE', ended.group, expires)
+    for k = ended.from, ended.from + ended.count - 1 do redis.call('EXPIRE', KEYS[k], expires) end
+  end
+  redis.call('UNLINK', ended.chord.j, ended.chord.s, ended.chord.t)
+end
+local unended = {}
+in_results(chorded, function()
+  for _, n in ipairs(chorded) do
+    if ends[n] and codes[n] == '1' then
+      local ok, err = pcall(end_chord, ends[n])
+      if not ok then unended[n] = err end
+    end
+  end
+end)
+for n, err in pairs(unended) do failed(n, err) end
+for n in pairs(carries_on) do
+  if codes[n] == '1' then codes[n] = '3' end
+end
 
 -- The plain ones' messages leave all at once, behind their results: one that cannot be stored has never left.
 -- A plain settlement's words are its token, its state and its meta, at ARGV[at(n)] and behind.
 local function at(n) return 6 + 3 * n end
 local function settle_plain()
   local first = #codes
-  local here, keys, asked, named, refusal = {}, {}, {}, {}, {}
+  local here, keys, asked, named, refusal = {}, {}, {}, taken, {}
   for n = 1, plain_count do
     local token, key = ARGV[at(n)], false
     codes[first + n] = '0'
