@@ -106,29 +106,38 @@ bool Outbox::carry_out(std::vector<Item>& batch) {
     return std::vector(left.size(), broker_.declare(left, Deadline::after(kCallBudget)));
   };
   if (!until_done(std::move(declares), declare, "declare a queue")) return false;
+  // Header tasks that are added to a chord have to be expected before the first of them can end.
+  for (auto& item : batch) {
+    bool complete = false;
+    if (item.counts && item.counts->added > 0 && !count(item, complete)) return false;
+  }
   const auto publish = [this](const auto& left) { return broker_.publish(left, Deadline::after(kCallBudget)); };
   std::vector<wire::TaskMessage> unroutable;
   if (!until_done(std::move(sends), publish, "send a task", &unroutable)) return false;
   if (!unroutable.empty() && !bury(batch, unroutable)) return false;
   for (auto& item : batch)
-    if (!count(item)) return false;
+    if (!finish(item)) return false;
   return true;
 }
 
-bool Outbox::count(Item& item) {
+bool Outbox::count(Item& item, bool& complete) {
+  if (backend_ == nullptr || !item.counts) return true;
+  const auto count_parts = [&](const auto& left) {
+    std::vector<Result<void>> outcomes;
+    for (const broker::ChordCount& counts : left) {
+      const auto counted = backend_->count_parts(counts, Deadline::after(kCallBudget));
+      complete = counted && *counted;
+      outcomes.push_back(counted ? Result<void>() : Result<void>(tl::unexpected(counted.error())));
+    }
+    return outcomes;
+  };
+  return until_done(std::vector{std::move(*std::exchange(item.counts, std::nullopt))}, count_parts,
+                    "count a part of a chord");
+}
+
+bool Outbox::finish(Item& item) {
   bool complete = false;
-  if (backend_ != nullptr && item.counts) {
-    const auto count_parts = [&](const auto& left) {
-      std::vector<Result<void>> outcomes;
-      for (const broker::ChordCount& counts : left) {
-        const auto counted = backend_->count_parts(counts, Deadline::after(kCallBudget));
-        complete = counted && *counted;
-        outcomes.push_back(counted ? Result<void>() : Result<void>(tl::unexpected(counted.error())));
-      }
-      return outcomes;
-    };
-    if (!until_done(std::vector{std::move(*item.counts)}, count_parts, "count a part of a chord")) return false;
-  }
+  if (!count(item, complete)) return false;
   if (backend_ != nullptr && item.ended_chord) {
     const auto end = [this](const auto& left) {
       std::vector<Result<void>> outcomes;

@@ -25,7 +25,7 @@ class Outbox {
     std::vector<wire::QueueDeclaration> declares;                  // then made known
     std::vector<wire::TaskMessage> sends;                          // then sent,
     std::vector<broker::Settlement::Undeliverable> undeliverable;  // or this, where no queue takes one
-    std::optional<broker::ChordCount> counts;                      // then counted
+    std::optional<broker::ChordCount> counts;                      // then counted (before, when it adds to its chord)
     std::optional<broker::ChordEnd> ended_chord;                   // then removed
     UniqueFunction<void(bool complete)> done;  // then called, through `post`; `complete`: those were the last parts
 
@@ -49,7 +49,8 @@ class Outbox {
  private:
   void run();
   bool carry_out(std::vector<Item>& batch);  // false: stopped meanwhile
-  bool count(Item& item);                    // the same
+  bool count(Item& item, bool& complete);    // the same
+  bool finish(Item& item);                   // the same
   struct Reading {
     std::string group_id;
     UniqueFunction<void(std::vector<std::string>)> done;

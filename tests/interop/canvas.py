@@ -34,7 +34,7 @@ def main():
             with matrix.redis_server(folder) as port:
                 environment = runner.environment(port, types)
                 lovage = [runner.app, "worker", "-Q", "canvas_cpp", "-c", "2", "-P", "threads", "-l", "INFO"]
-                celery = [python, "-m", "celery", "-A", "pyapp", "worker", "-Q", "canvas_py", "-c", "2", "-l", "INFO"]
+                celery = [python, "-m", "celery", "-A", "pyapp", "worker", "-Q", "canvas_py,interop", "-c", "2", "-l", "INFO"]
                 with matrix.running(f"lovage-{label}", lovage + ["-n", "cpp@%h"], environment, folder, "ready.") as log:
                     with matrix.running(f"celery-{label}", celery + ["-n", "py@%h"], environment, folder, "ready."):
                         for placement in ("cpp", "cpp-py", "py-cpp"):

@@ -6,6 +6,7 @@ Prints one JSON line a scenario. The names are those of Celery's own integration
 """
 
 import argparse
+import datetime
 import itertools
 import json
 import os
@@ -345,7 +346,7 @@ def chord_of_ignored_results(t):
 
 @scenario
 def chord_with_an_expired_part(t):
-    late = t.s("add", 1, 1).set(expires=0.0)
+    late = t.s("add", 1, 1).set(expires=datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(minutes=1))
     expect_failure(chord([t.s("add", 1, 1), late], t.s("total"))(), ("ChordError", "TaskRevokedError"))
 
 
