@@ -1,5 +1,6 @@
 // Where the messages of a database are, page by page: each page is one short read, so that neither workers nor the
 // checkpoints of the log wait for it.
+#include <array>
 #include <cstdint>
 #include <iterator>
 #include <utility>
@@ -110,8 +111,8 @@ Result<std::size_t> Store::survey_dead(SurveyCursor& at, std::vector<Sighting>& 
 
 Result<bool> Store::survey(SurveyCursor& at, std::vector<Sighting>& page) {
   using Survey = Result<std::size_t> (Store::*)(SurveyCursor&, std::vector<Sighting>&);
-  constexpr Survey kStages[] = {&Store::survey_ready, &Store::survey_reserved, &Store::survey_scheduled,
-                                &Store::survey_dead};
+  constexpr std::array<Survey, 4> kStages{&Store::survey_ready, &Store::survey_reserved, &Store::survey_scheduled,
+                                          &Store::survey_dead};
   while (at.stage < std::size(kStages)) {
     auto count = (this->*kStages[at.stage])(at, page);
     if (!count) return tl::unexpected(count.error());
