@@ -77,6 +77,7 @@ Object sleep_workload(const Options& options) {
   const Load load(options);
   load.purge();
   std::vector<std::unique_ptr<test::WorkerProcess>> workers;
+  workers.reserve(static_cast<std::size_t>(options.workers));
   for (int i = 0; i < options.workers; ++i) {
     workers.push_back(std::make_unique<test::WorkerProcess>(load.worker_arguments(), kLog));
   }

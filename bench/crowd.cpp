@@ -37,6 +37,8 @@ class Producer {
       ::_exit(1);
     }
   }
+  Producer(const Producer&) = delete;
+  Producer& operator=(const Producer&) = delete;
   ~Producer() { stop(); }
   Producer(Producer&& other) noexcept : pid_(std::exchange(other.pid_, -1)) {}
   Producer& operator=(Producer&&) = delete;
@@ -72,6 +74,7 @@ Object crowd_workload(const Options& options) {
   const Load load(options);
   load.purge();
   std::vector<std::unique_ptr<test::WorkerProcess>> workers;
+  workers.reserve(static_cast<std::size_t>(options.workers));
   for (int i = 0; i < options.workers; ++i) {
     workers.push_back(std::make_unique<test::WorkerProcess>(load.worker_arguments(), kLog));
   }

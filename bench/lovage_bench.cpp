@@ -145,14 +145,7 @@ int run_worker(int argc, char** argv) {
   return lovage::main(app, argc, argv);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  if (argc > 1 && (std::strcmp(argv[1], "worker") == 0 || std::strncmp(argv[1], "--lovage-", 9) == 0)) {
-    return run_worker(argc, argv);
-  }
-  Options options;
-  CLI::App cli{"Measures sends, drained tasks, latency, memory and start-up of a Lovage worker in one run."};
+void add_options(CLI::App& cli, Options& options) {
   cli.add_option("--broker", options.broker, "broker URL")->capture_default_str();
   cli.add_option("--backend", options.backend, "result backend URL (default: the broker's)");
   cli.add_option("--tasks", options.tasks, "tasks to send in bulk and to drain")
@@ -183,6 +176,15 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   cli.add_flag("--json", options.json, "print one JSON object");
+}
+
+int run(int argc, char** argv) {
+  if (argc > 1 && (std::strcmp(argv[1], "worker") == 0 || std::strncmp(argv[1], "--lovage-", 9) == 0)) {
+    return run_worker(argc, argv);
+  }
+  Options options;
+  CLI::App cli{"Measures sends, drained tasks, latency, memory and start-up of a Lovage worker in one run."};
+  add_options(cli, options);
   try {
     cli.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -190,13 +192,21 @@ int main(int argc, char** argv) {
   }
   options.program = "/proc/self/exe";
   if (options.backend.empty()) options.backend = options.broker;
-  const auto fail = [](const std::exception& error, int code) {
-    std::cerr << "lovage-bench: " << error.what() << "\n";
-    return code;
-  };
+  check(options);
+  print(measure(options), options.json);
+  return 0;
+}
+
+int fail(const std::exception& error, int code) {
+  std::cerr << "lovage-bench: " << error.what() << "\n";
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
   try {
-    check(options);
-    print(measure(options), options.json);
+    return run(argc, argv);
   } catch (const lovage::ConfigError& error) {
     return fail(error, 2);
   } catch (const lovage::ConnectionError& error) {
@@ -204,5 +214,4 @@ int main(int argc, char** argv) {
   } catch (const std::exception& error) {
     return fail(error, 1);
   }
-  return 0;
 }

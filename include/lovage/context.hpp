@@ -105,6 +105,7 @@ class Context {
   explicit Context(State& state) noexcept : state_(&state) {}
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
+  ~Context() = default;
   [[nodiscard]] State& state() const noexcept { return *state_; }
 
  private:

@@ -51,7 +51,7 @@ class Worker {
  public:
   // Returns when the worker is ready to take messages. Throws ConfigError when the app's settings cannot work, Error
   // when the worker does not start, std::logic_error when the app has a Worker already.
-  explicit Worker(App& app, WorkerOptions options = {});
+  explicit Worker(App& app, const WorkerOptions& options = {});
   // As stop().
   ~Worker();
   Worker(const Worker&) = delete;

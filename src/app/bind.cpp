@@ -30,6 +30,10 @@ std::string shown_name(const Parameter& parameter, std::size_t index) {
   throw TypeError(task + "() got an unexpected keyword argument '" + name + "'" + did_you_mean(name, names));
 }
 
+[[noreturn]] void throw_twice(const std::string& task, const std::string& name) {
+  throw TypeError(task + "() got multiple values for argument '" + name + "'");
+}
+
 void check_missing(const std::string& task, std::span<const Parameter> parameters, const std::vector<bool>& filled) {
   std::string missing;
   std::size_t count = 0;
@@ -48,14 +52,14 @@ Array bind_arguments(const std::string& task, std::span<const Parameter> paramet
   std::vector<bool> filled(parameters.size());
   std::fill_n(filled.begin(), args.size(), true);
   args.resize(parameters.size());
-  for (auto& [key, value] : kwargs) {
-    const std::string& name = key;  // clang 14 cannot capture a structured binding
+  for (auto& member : kwargs) {
+    const std::string& name = member.first;
     const auto at = std::find_if(parameters.begin(), parameters.end(),
                                  [&](const Parameter& p) { return !p.name.empty() && p.name == name; });
     if (at == parameters.end()) throw_unexpected(task, parameters, name);
     const auto index = static_cast<std::size_t>(at - parameters.begin());
-    if (filled[index]) throw TypeError(task + "() got multiple values for argument '" + name + "'");
-    args[index] = std::move(value);
+    if (filled[index]) throw_twice(task, name);
+    args[index] = std::move(member.second);
     filled[index] = true;
   }
   for (std::size_t i = 0; i < parameters.size(); ++i) {

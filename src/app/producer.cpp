@@ -102,30 +102,30 @@ void set_stamps(wire::TaskMessage& message, const Object& options, wire::JsonTyp
 
 // The protocol's own names in a sender's headers would make two headers of one name.
 void set_headers(wire::TaskMessage& message, const CallOptions& options, wire::JsonTypes types) {
-  static constexpr std::string_view kOwn[] = {"lang",
-                                              "task",
-                                              "id",
-                                              "shadow",
-                                              "eta",
-                                              "expires",
-                                              "group",
-                                              "retries",
-                                              "timelimit",
-                                              "root_id",
-                                              "parent_id",
-                                              "argsrepr",
-                                              "origin",
-                                              "stamps",
-                                              "kwargsrepr",
-                                              "compression",
-                                              "group_index",
-                                              "ignore_result",
-                                              "replaced_task_nesting",
-                                              "stamped_headers"};
+  static constexpr std::array<std::string_view, 20> kOwn{"lang",
+                                                         "task",
+                                                         "id",
+                                                         "shadow",
+                                                         "eta",
+                                                         "expires",
+                                                         "group",
+                                                         "retries",
+                                                         "timelimit",
+                                                         "root_id",
+                                                         "parent_id",
+                                                         "argsrepr",
+                                                         "origin",
+                                                         "stamps",
+                                                         "kwargsrepr",
+                                                         "compression",
+                                                         "group_index",
+                                                         "ignore_result",
+                                                         "replaced_task_nesting",
+                                                         "stamped_headers"};
   const Object* headers = options.table("headers");
   if (headers == nullptr) return;
   for (const auto& [name, value] : *headers) {
-    if (std::ranges::find(kOwn, name) != std::end(kOwn)) {
+    if (std::ranges::find(kOwn, name) != kOwn.end()) {
       throw EncodeError("the header '" + name + "' is the protocol's own: it cannot be set");
     }
     message.custom_headers.set(name, header_value(name, value, types));
@@ -186,7 +186,7 @@ wire::BodyFormat format_of(const CallOptions& options, const TaskOptions* task, 
   if (const auto known = wire::serializer_from_name(serializer)) {
     format.serializer = *known;
   } else {
-    static constexpr std::string_view kNames[] = {"json", "msgpack"};
+    static constexpr std::array<std::string_view, 2> kNames{"json", "msgpack"};
     throw ConfigError("unknown serializer '" + serializer + "'" + did_you_mean(serializer, kNames));
   }
   if (compression == "none") format.compress_above = wire::kUnlimited;
@@ -194,7 +194,7 @@ wire::BodyFormat format_of(const CallOptions& options, const TaskOptions* task, 
   if (const auto known = wire::compression_from_name(compression)) {
     format.compression = *known;
   } else {
-    static constexpr std::string_view kNames[] = {"zlib", "bzip2", "zstd"};
+    static constexpr std::array<std::string_view, 3> kNames{"zlib", "bzip2", "zstd"};
     throw ConfigError("unknown compression '" + compression + "'" + did_you_mean(compression, kNames));
   }
   return format;
@@ -232,8 +232,8 @@ Lineage current_lineage() {
 }
 
 std::string origin() {
-  static const std::string host = host_name();
-  return "gen" + std::to_string(process_id()) + "@" + host;
+  static const std::string kHost = host_name();
+  return "gen" + std::to_string(process_id()) + "@" + kHost;
 }
 
 std::string reply_address() {

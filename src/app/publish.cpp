@@ -28,7 +28,8 @@ Result<void> declare_new(Core& core, std::span<const wire::QueueDeclaration> que
 std::vector<Result<void>> declare_and_publish(Core& core, std::span<const wire::QueueDeclaration> queues,
                                               std::span<const wire::TaskMessage> messages, Deadline deadline) {
   if (const auto declared = declare_new(core, queues, deadline); !declared) {
-    return std::vector<Result<void>>(messages.size(), tl::unexpected(declared.error()));
+    std::vector<Result<void>> refused(messages.size(), tl::unexpected(declared.error()));
+    return refused;
   }
   auto outcomes = core.broker().publish(messages, deadline);
   outcomes.resize(messages.size(), fail(Errc::uncertain, "the broker gave no answer"));
@@ -63,6 +64,7 @@ std::vector<Result<void>> publish(Core& core, const Outgoing& outgoing, const de
     if (pending.empty() || deadline.remaining() <= pause) break;
     std::this_thread::sleep_for(pause);
     std::vector<wire::TaskMessage> batch;
+    batch.reserve(pending.size());
     for (const auto i : pending) batch.push_back(outgoing.messages[i]);
     auto again = declare_and_publish(core, outgoing.queues, batch, deadline);
     for (std::size_t i = 0; i < pending.size(); ++i) outcomes[pending[i]] = std::move(again[i]);

@@ -42,7 +42,7 @@ constexpr Setting row(std::string_view name, std::string_view help) {
           [](const Config& config) { return show_setting(config.*Member); }};
 }
 
-// A text that has to be one of a few; the words stand in Words::list.
+// A text that has to be one of a few; the words stand in Words::kList.
 template <auto Member, class Words>
 constexpr Setting choice(std::string_view name, std::string_view help) {
   return {name, SettingType::text, help,
@@ -53,11 +53,11 @@ constexpr Setting choice(std::string_view name, std::string_view help) {
               text = to_json(value);
             else
               read_setting(value, text);
-            if (std::ranges::find(Words::list, text) == Words::list.end()) {
+            if (std::ranges::find(Words::kList, text) == Words::kList.end()) {
               std::string known;
-              for (const auto word : Words::list)
+              for (const auto word : Words::kList)
                 known += (known.empty() ? "" : ", ") + std::string(word.empty() ? "''" : word);
-              throw ConfigError("must be one of " + known + ", not '" + text + "'" + did_you_mean(text, Words::list));
+              throw ConfigError("must be one of " + known + ", not '" + text + "'" + did_you_mean(text, Words::kList));
             }
             config.*Member = std::move(text);
           },
@@ -78,20 +78,20 @@ constexpr Setting at_least(std::string_view name, std::string_view help) {
 }
 
 struct Durabilities {
-  static constexpr std::array<std::string_view, 2> list{"full", "normal"};
+  static constexpr std::array<std::string_view, 2> kList{"full", "normal"};
 };
 struct Serializers {
-  static constexpr std::array<std::string_view, 2> list{"json", "msgpack"};
+  static constexpr std::array<std::string_view, 2> kList{"json", "msgpack"};
 };
 struct Compressions {
-  static constexpr std::array<std::string_view, 8> list{"",     "zlib", "gzip",      "bzip2",
-                                                        "bzip", "zstd", "zstandard", "none"};
+  static constexpr std::array<std::string_view, 8> kList{"",     "zlib", "gzip",      "bzip2",
+                                                         "bzip", "zstd", "zstandard", "none"};
 };
 struct JsonTypesWords {
-  static constexpr std::array<std::string_view, 2> list{"5.6", "5.2"};
+  static constexpr std::array<std::string_view, 2> kList{"5.6", "5.2"};
 };
 struct Pools {
-  static constexpr std::array<std::string_view, 3> list{"prefork", "threads", "solo"};
+  static constexpr std::array<std::string_view, 3> kList{"prefork", "threads", "solo"};
 };
 
 using C = Config;
@@ -170,6 +170,7 @@ const Setting& required(std::string_view name) {
   std::string lower(name);
   std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   std::vector<std::string_view> names;
+  names.reserve(kSettings.size());
   for (const auto& setting : kSettings) names.push_back(setting.name);
   throw ConfigError("unknown setting '" + std::string(name) + "'" + did_you_mean(lower, names));
 }

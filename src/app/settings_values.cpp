@@ -1,5 +1,6 @@
 #include "app/settings_values.hpp"
 
+#include <array>
 #include <cmath>
 #include <span>
 #include <string_view>
@@ -44,7 +45,7 @@ Route read_route(const Value& value) {
     read_setting(value, route.queue);
     return route;
   }
-  static constexpr std::string_view kKeys[] = {"queue", "exchange", "routing_key", "priority"};
+  static constexpr std::array<std::string_view, 4> kKeys{"queue", "exchange", "routing_key", "priority"};
   const Object& table = read_table(value);
   check_keys(table, kKeys);
   route.queue = text_member(table, "queue");
@@ -59,7 +60,7 @@ Queue read_queue(const Value& value) {
   if (value.if_string() != nullptr) {
     read_setting(value, queue.name);
   } else {
-    static constexpr std::string_view kKeys[] = {"name", "exchange", "exchange_type", "routing_key"};
+    static constexpr std::array<std::string_view, 4> kKeys{"name", "exchange", "exchange_type", "routing_key"};
     const Object& table = read_table(value);
     check_keys(table, kKeys);
     queue.name = text_member(table, "name");
@@ -155,7 +156,8 @@ void read_setting(const Value& value, std::vector<std::pair<std::string, Route>>
 }
 
 void read_setting(const Value& value, RetryPolicy& out) {
-  static constexpr std::string_view kKeys[] = {"max_retries", "interval_start", "interval_step", "interval_max"};
+  static constexpr std::array<std::string_view, 4> kKeys{"max_retries", "interval_start", "interval_step",
+                                                         "interval_max"};
   const Object& table = read_table(value);
   check_keys(table, kKeys);
   RetryPolicy policy;

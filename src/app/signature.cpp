@@ -124,7 +124,7 @@ Signature Signature::clone(Array args, Object kwargs) const {
   Signature copy = *this;
   if (immutable_) return copy;
   copy.args_.insert(copy.args_.begin(), std::make_move_iterator(args.begin()), std::make_move_iterator(args.end()));
-  for (auto& [name, value] : kwargs) copy.kwargs_.set(name, std::move(value));
+  for (auto& member : kwargs) copy.kwargs_.set(member.first, std::move(member.second));
   return copy;
 }
 

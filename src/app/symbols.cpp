@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -65,7 +66,7 @@ using SymbolEntry = Elf32_Sym;
 std::string name_at(std::span<const char> strings, std::uint64_t offset) {
   if (offset >= strings.size()) return {};
   const auto rest = strings.subspan(static_cast<std::size_t>(offset));
-  return std::string(rest.data(), ::strnlen(rest.data(), rest.size()));
+  return {rest.data(), ::strnlen(rest.data(), rest.size())};
 }
 
 // The function of .symtab that covers an address of the file.
@@ -107,12 +108,13 @@ std::string function_name(std::string_view symbol) {
 
 Symbol find_symbol(const void* return_address) {
   // The call lies before the address that it returns to, which may be the next function's first.
-  const auto address = reinterpret_cast<std::uintptr_t>(return_address) - 1;
-  char hex[2 + 2 * sizeof(address) + 1];
-  std::snprintf(hex, sizeof hex, "0x%zx", static_cast<std::size_t>(address));
+  const void* const call = static_cast<const char*>(return_address) - 1;
+  const auto address = reinterpret_cast<std::uintptr_t>(call);
+  std::array<char, 2 + 2 * sizeof(address) + 1> hex{};
+  std::snprintf(hex.data(), hex.size(), "0x%zx", static_cast<std::size_t>(address));
   Dl_info info{};
-  if (::dladdr(reinterpret_cast<const void*>(address), &info) == 0 || info.dli_fbase == nullptr) return {"?", hex};
-  Symbol symbol{info.dli_fname != nullptr ? info.dli_fname : "?", hex};
+  if (::dladdr(call, &info) == 0 || info.dli_fbase == nullptr) return {"?", hex.data()};
+  Symbol symbol{info.dli_fname != nullptr ? info.dli_fname : "?", hex.data()};
   const auto base = reinterpret_cast<std::uintptr_t>(info.dli_fbase);
   // The program's own name may be relative to a folder that it has left.
   const bool is_program = symbol.file == program_invocation_name;

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <numeric>
 #include <span>
 #include <string_view>
 #include <typeinfo>
@@ -97,11 +98,11 @@ bool is_plumbing(const std::string& function) {
 
 ThrowWatch::ThrowWatch() noexcept {
   // The first backtrace() of a process loads libgcc: not inside a throw.
-  static const bool warm = [] {
+  static const bool kWarm = [] {
     void* frame = nullptr;
     return ::backtrace(&frame, 1) >= 0;
   }();
-  if (!warm) return;
+  if (!kWarm) return;
   if (current_watch.depth++ == 0) current_watch.throws = {};
 }
 
@@ -120,20 +121,19 @@ std::string throw_frames(const std::exception_ptr& error) {
     if (is_plumbing(symbol.function)) continue;
     lines.push_back("  File \"" + symbol.file + "\", in " + symbol.function + "\n");
   }
-  std::string text;
-  for (auto line = lines.rbegin(); line != lines.rend(); ++line) text += *line;
-  return text;
+  return std::accumulate(lines.rbegin(), lines.rend(), std::string());
 }
 
 }  // namespace lovage::app
 
 // Stands in front of the C++ run time's own: notes the throw and passes it on.
+// NOLINTNEXTLINE(bugprone-reserved-identifier,readability-identifier-naming): the run time's name
 extern "C" [[noreturn]] __attribute__((visibility("default"))) void __cxa_throw(void* object, std::type_info* type,
                                                                                 void (*destructor)(void*)) {
   using Throw = void (*)(void*, std::type_info*, void (*)(void*));
-  static const Throw real = reinterpret_cast<Throw>(::dlsym(RTLD_NEXT, "__cxa_throw"));
+  static const auto kReal = reinterpret_cast<Throw>(::dlsym(RTLD_NEXT, "__cxa_throw"));
   lovage::app::note_throw(object);
-  if (real == nullptr) std::abort();
-  real(object, type, destructor);
+  if (kReal == nullptr) std::abort();
+  kReal(object, type, destructor);
   __builtin_unreachable();
 }

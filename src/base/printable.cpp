@@ -1,6 +1,7 @@
 #include "base/printable.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 
 #include <fmt/format.h>
@@ -28,7 +29,7 @@ Character decode(std::string_view text) noexcept {
     if ((byte_at(text, i) & 0xC0U) != 0x80) return {};
     code = code << 6U | (byte_at(text, i) & 0x3FU);
   }
-  constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
+  constexpr std::array<char32_t, 5> kSmallest{0, 0, 0x80, 0x800, 0x10000};
   const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
   return code < kSmallest[size] || code > 0x10FFFF || surrogate ? Character{} : Character{code, size};
 }

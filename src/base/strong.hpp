@@ -15,7 +15,7 @@ class Strong {
   Strong() = default;
   explicit Strong(T value) : value_(std::move(value)) {}
   [[nodiscard]] const T& get() const noexcept { return value_; }
-  friend auto operator<=>(const Strong&, const Strong&) = default;
+  friend auto operator<=>(const Strong&, const Strong&) = default;  // NOLINT(modernize-use-nullptr): the compiler's 0
   friend bool operator==(const Strong&, const Strong&) = default;
 
  private:

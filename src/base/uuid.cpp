@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstring>
 #include <stdexcept>
+#include <string_view>
 
 #include "base/process_id.hpp"
 
@@ -55,7 +56,7 @@ Bytes random_bytes() {
 std::string text_of(Bytes bytes, unsigned version) {
   bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0fU) | version << 4U);
   bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3fU) | 0x80U);  // the variant of RFC 4122 and 9562
-  static constexpr char kHex[] = "0123456789abcdef";
+  static constexpr std::string_view kHex = "0123456789abcdef";
   std::string text(36, '-');
   std::size_t at = 0;
   for (std::size_t i = 0; i < bytes.size(); ++i) {

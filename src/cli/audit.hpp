@@ -24,7 +24,8 @@ struct AuditPlace {
   std::string where;  // the queue
   std::string why;
   IncarnationId holder;  // inbox, reserved, started
-  auto operator<=>(const AuditPlace&) const = default;
+
+  auto operator<=>(const AuditPlace&) const = default;  // NOLINT(modernize-use-nullptr): the compiler's own 0
 };
 
 struct AuditProblem {

@@ -105,13 +105,13 @@ std::string environment() {
   std::string out = ".SH ENVIRONMENT\nThe command line wins over all of these.\n";
   out += entry(bold("CELERY_BROKER_URL") + ", " + bold("CELERY_RESULT_BACKEND"),
                "The settings broker_url and result_backend, as for Celery.");
-  out += entry("\\fBLOVAGE_\\fISETTING\\fR", "Any other setting: LOVAGE_TASK_ACKS_LATE=false.");
+  out += entry(R"(\fBLOVAGE_\fISETTING\fR)", "Any other setting: LOVAGE_TASK_ACKS_LATE=false.");
   for (const auto& [option, variables] : global_environment()) {
     std::string term;
     for (const char* variable : variables) term += (term.empty() ? "" : ", ") + bold(variable);
     out += entry(term, "The option " + bold(option) + '.');
   }
-  out += entry("\\fBCELERY_\\fICOMMAND\\fB_\\fIOPTION\\fR",
+  out += entry(R"(\fBCELERY_\fICOMMAND\fB_\fIOPTION\fR)",
                "An option of a command: CELERY_WORKER_CONCURRENCY=4 is " + bold("worker --concurrency") + " 4.");
   out += entry(bold("NO_COLOR"), "No colours, whatever its value.");
   return out;

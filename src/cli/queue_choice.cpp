@@ -48,12 +48,13 @@ std::vector<std::string> configured_queues(const Config& config) {
   return names;
 }
 
-std::vector<std::string> choose_queues(const Config& config, broker::Broker& broker, std::vector<std::string> wanted,
+std::vector<std::string> choose_queues(const Config& config, broker::Broker& broker,
+                                       const std::vector<std::string>& wanted,
                                        const std::vector<std::string>& excluded) {
   const auto configured = configured_queues(config);
   check_known(wanted, configured, broker);
   check_known(excluded, configured, broker);
-  auto names = wanted.empty() ? configured : std::move(wanted);
+  auto names = wanted.empty() ? configured : wanted;
   std::erase_if(names, [&](const auto& name) { return contains(excluded, name); });
   if (names.empty()) throw ConfigError("no queue is left: all are excluded");
   return names;

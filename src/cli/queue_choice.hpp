@@ -19,7 +19,8 @@ std::vector<std::string> configured_queues(const Config& config);
 
 // The configured queues, or `wanted` where it is not empty, without `excluded`. Every name must be configured or known
 // to the broker: a mistyped name would purge nothing, in silence. Throws ConfigError, ConnectionError.
-std::vector<std::string> choose_queues(const Config& config, broker::Broker& broker, std::vector<std::string> wanted,
+std::vector<std::string> choose_queues(const Config& config, broker::Broker& broker,
+                                       const std::vector<std::string>& wanted,
                                        const std::vector<std::string>& excluded);
 
 }  // namespace lovage::cli

@@ -3,6 +3,8 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <chrono>
+#include <ctime>
 #include <utility>
 
 #include "wire/task_message.hpp"
@@ -92,7 +94,9 @@ std::string place_text(const Seen& seen) {
 }
 
 std::string iso(Timestamp at) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(at)));
+  // The system clock's nanoseconds end in 2262; what is scheduled may be due later.
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(at.time_since_epoch()).count();
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}Z", fmt::gmtime(std::time_t{seconds}));
 }
 
 }  // namespace lovage::cli

@@ -31,6 +31,8 @@ class CommitWatch {
   class Subscription {
    public:
     Subscription(std::shared_ptr<CommitWatch> watch, std::uint64_t id) noexcept : watch_(std::move(watch)), id_(id) {}
+    Subscription(const Subscription&) = delete;
+    Subscription& operator=(const Subscription&) = delete;
     Subscription(Subscription&& other) noexcept = default;
     Subscription& operator=(Subscription&&) = delete;
     ~Subscription();

@@ -15,7 +15,7 @@ namespace lovage::client {
 namespace {
 
 // hiredis' reader moves what is left in its buffer after every kilobyte of replies: little is moved fast.
-constexpr std::size_t kPiece = 16 * 1024;
+constexpr std::size_t kPiece = std::size_t{16} * 1024;
 
 constexpr std::array<std::string_view, 1> kPing{"PING"};
 

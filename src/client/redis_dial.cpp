@@ -34,7 +34,7 @@ RedisExchange::RedisExchange(net::Endpoint endpoint, std::string request, std::s
       request_(std::move(request)),
       expected_(replies),
       deadline_(deadline),
-      reader_(1024 * 1024) {}
+      reader_(std::size_t{1024} * 1024) {}
 
 Result<bool> RedisExchange::advance() {
   if (!socket_) {
@@ -46,7 +46,7 @@ Result<bool> RedisExchange::advance() {
     }
     socket_.emplace(std::move(**dialed));
   }
-  if (const auto written = write(); !written || !*written) return written;
+  if (auto written = write(); !written || !*written) return written;
   return read();
 }
 
@@ -66,16 +66,8 @@ Result<bool> RedisExchange::write() {
 Result<bool> RedisExchange::read() {
   std::array<char, 4096> buffer;
   while (true) {
-    while (replies_.size() < expected_) {
-      auto reply = reader_.next();
-      if (!reply) return tl::unexpected(reply.error());
-      if (!*reply) break;
-      replies_.push_back(std::move(**reply));
-    }
-    if (replies_.size() == expected_) {
-      if (!reader_.empty()) return fail(Errc::bad_data, "the server says more than it was asked");
-      return true;
-    }
+    auto complete = take_replies();
+    if (!complete || *complete) return complete;
     const auto got = socket_->read_some(buffer);
     if (!got) return tl::unexpected(got.error());
     if (must_wait(got->want)) {
@@ -84,6 +76,17 @@ Result<bool> RedisExchange::read() {
     }
     if (auto fed = reader_.feed({buffer.data(), got->bytes}); !fed) return tl::unexpected(fed.error());
   }
+}
+
+Result<bool> RedisExchange::take_replies() {
+  while (replies_.size() < expected_) {
+    auto reply = reader_.next();
+    if (!reply) return tl::unexpected(reply.error());
+    if (!*reply) return false;
+    replies_.push_back(std::move(**reply));
+  }
+  if (!reader_.empty()) return fail(Errc::bad_data, "the server says more than it was asked");
+  return true;
 }
 
 bool RedisExchange::must_wait(net::Want want) {

@@ -31,6 +31,7 @@ class RedisExchange {
  private:
   Result<bool> write();
   Result<bool> read();
+  Result<bool> take_replies();  // that were read; true: all are there
   bool must_wait(net::Want want);
 
   net::Dial dial_;

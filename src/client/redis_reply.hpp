@@ -52,6 +52,8 @@ class RedisReader {
   // The default is the longest string that Redis keeps.
   static constexpr std::size_t kMaxReply = std::size_t{512} * 1024 * 1024;
   explicit RedisReader(std::size_t max_reply = kMaxReply);
+  RedisReader(const RedisReader&) = delete;
+  RedisReader& operator=(const RedisReader&) = delete;
   ~RedisReader();
   RedisReader(RedisReader&&) noexcept;
   RedisReader& operator=(RedisReader&&) noexcept;

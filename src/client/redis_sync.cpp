@@ -87,7 +87,7 @@ class Connection final : public RedisSync {
   net::Socket socket_;
   const std::string where_;
   RedisReader reader_;
-  std::array<char, 16 * 1024> buffer_;
+  std::array<char, std::size_t{16} * 1024> buffer_;
   bool open_ = true;
   bool retired_ = false;              // its server is not the one to talk to any more
   const pid_t owner_ = process_id();  // after fork() the connection stays the parent's

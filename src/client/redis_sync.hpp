@@ -49,6 +49,8 @@ class RedisSync {
 class RedisPool {
  public:
   explicit RedisPool(RedisOptions options, std::size_t max_idle = 10);
+  RedisPool(const RedisPool&) = delete;
+  RedisPool& operator=(const RedisPool&) = delete;
   ~RedisPool();
 
   class Lease {
@@ -56,6 +58,8 @@ class RedisPool {
     Lease(RedisPool& pool, std::unique_ptr<RedisSync> connection);
     Lease(Lease&&) noexcept = default;
     Lease& operator=(Lease&&) = delete;
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
     ~Lease();  // gives the connection back if it is still usable
     RedisSync* operator->() const noexcept { return connection_.get(); }
     RedisSync& operator*() const noexcept { return *connection_; }

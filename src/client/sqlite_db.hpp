@@ -24,6 +24,8 @@ class SqliteDb;
 class SqliteQuery {
  public:
   SqliteQuery(SqliteDb& db, sqlite3_stmt* statement, int code) noexcept;
+  SqliteQuery(const SqliteQuery&) = delete;
+  SqliteQuery& operator=(const SqliteQuery&) = delete;
   SqliteQuery(SqliteQuery&& other) noexcept;
   SqliteQuery& operator=(SqliteQuery&&) = delete;
   ~SqliteQuery();
@@ -76,6 +78,8 @@ class SqliteDb {
   // BEGIN IMMEDIATE inside the gate; COMMIT and the wake-up, or ROLLBACK when it is not committed.
   class Transaction {
    public:
+    Transaction(const Transaction&) = delete;
+    Transaction& operator=(const Transaction&) = delete;
     Transaction(Transaction&& other) noexcept;
     Transaction& operator=(Transaction&&) = delete;
     ~Transaction();

@@ -1,5 +1,7 @@
 #include "engines/redis_engine.hpp"
 
+#include <array>
+
 #include <lovage/error.hpp>
 
 #include "backend/redis/redis_backend.hpp"
@@ -27,9 +29,9 @@ client::RedisOptions backend_options(const Config& config) {
 // Nothing unless the setting says how long a Python worker may hold a message: a guess would run live tasks twice.
 std::optional<broker::redis::UnackedOptions> unacked_options(const RedisTransport& transport) {
   broker::redis::UnackedOptions options;
-  const std::pair<std::string_view, std::string*> keys[] = {{"unacked_key", &options.key},
-                                                            {"unacked_index_key", &options.index_key},
-                                                            {"unacked_mutex_key", &options.mutex_key}};
+  using Key = std::pair<std::string_view, std::string*>;
+  const std::array keys{Key{"unacked_key", &options.key}, Key{"unacked_index_key", &options.index_key},
+                        Key{"unacked_mutex_key", &options.mutex_key}};
   for (const auto& [name, key] : keys) {
     if (auto text = transport.text(name); !text.empty()) *key = std::move(text);
   }

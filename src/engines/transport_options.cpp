@@ -84,6 +84,7 @@ constexpr int kLargestPriority = 255;
 
 std::vector<std::string_view> known_names() {
   std::vector<std::string_view> names;
+  names.reserve(kOptions.size());
   for (const Option& option : kOptions) names.push_back(option.name);
   return names;
 }

@@ -11,7 +11,7 @@
 namespace lovage::execution {
 namespace {
 
-constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kReadSize = std::size_t{64} * 1024;
 
 // The kinds that running a task can end in; all others are for the worker to say.
 bool comes_from_a_task(Outcome::Kind kind) noexcept {
@@ -35,7 +35,7 @@ bool comes_from_a_task(Outcome::Kind kind) noexcept {
 
 }  // namespace
 
-ChildLink::ChildLink(net::Loop& loop, Events& events, Options options, net::Fd socket, ClaimCounter& claims)
+ChildLink::ChildLink(net::Loop& loop, Events& events, const Options& options, net::Fd socket, ClaimCounter& claims)
     : events_(events),
       loop_(loop),
       id_(options.id),
@@ -91,12 +91,17 @@ void ChildLink::drain() {
     if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
     if (size <= 0) return closed(true);
     in_.append({chunk.data(), static_cast<std::size_t>(size)});
-    for (;;) {
-      const auto frame = in_.next();
-      if (!frame || (*frame && !handle(**frame))) return closed(false);
-      if (!*frame) break;
-    }
+    if (!handle_whole_frames()) return closed(false);
     if (static_cast<std::size_t>(size) < chunk.size()) return;
+  }
+}
+
+bool ChildLink::handle_whole_frames() {
+  for (;;) {
+    const auto frame = in_.next();
+    if (!frame) return false;
+    if (!*frame) return true;
+    if (!handle(**frame)) return false;
   }
 }
 

@@ -44,9 +44,10 @@ class ChildLink {
     std::uint64_t first_sequence = 0;  // goes on where the slot's last child ended
     ChildSettings settings;
   };
-  ChildLink(net::Loop& loop, Events& events, Options options, net::Fd socket, ClaimCounter& claims);
+  ChildLink(net::Loop& loop, Events& events, const Options& options, net::Fd socket, ClaimCounter& claims);
   ChildLink(const ChildLink&) = delete;
   ChildLink& operator=(const ChildLink&) = delete;
+  ~ChildLink() = default;
 
   // Puts the request behind the others; flush() sends. False: it is too large to travel, and was not taken.
   [[nodiscard]] bool give(Request& request);
@@ -70,6 +71,7 @@ class ChildLink {
   [[nodiscard]] bool is_fresh() const noexcept { return fresh_; }
 
  private:
+  bool handle_whole_frames();  // that have come; false: one is not what a child says
   bool handle(const Frame& frame);
   bool handle_outcome(OutcomeFrame frame);
   Job* running(std::uint64_t sequence) noexcept;

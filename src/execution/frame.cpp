@@ -147,7 +147,7 @@ Result<T> read_whole(std::string_view payload, std::string_view what) {
 }  // namespace
 
 void FrameBuffer::append(std::string_view bytes) {
-  constexpr std::size_t kWorthMoving = 64 * 1024;
+  constexpr std::size_t kWorthMoving = std::size_t{64} * 1024;
   if (begin_ == bytes_.size()) {
     bytes_.clear();
     begin_ = 0;

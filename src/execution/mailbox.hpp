@@ -36,6 +36,9 @@ class Mailbox {
   void take_each(Use&& use) {
     struct Chain {
       Node* first = nullptr;
+      Chain() = default;
+      Chain(const Chain&) = delete;
+      Chain& operator=(const Chain&) = delete;
       ~Chain() {
         while (first != nullptr) drop_first();
       }

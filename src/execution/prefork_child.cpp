@@ -22,7 +22,7 @@
 namespace lovage::execution {
 namespace {
 
-constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kReadSize = std::size_t{64} * 1024;
 constexpr std::size_t kMaxSettingsFrame = 1 << 20;
 
 // The worker's end is closed: there is nobody left to work for.

@@ -307,9 +307,12 @@ void PreforkPool::watch_long_tasks() {
 }
 
 void PreforkPool::requeue(std::vector<Request> requests) {
-  for (auto it = requests.rbegin(); it != requests.rend(); ++it)
-    (it->alone ? alone_ : backlog_).push_front(std::move(*it));
-  if (!requests.empty()) schedule();
+  if (requests.empty()) return;
+  for (; !requests.empty(); requests.pop_back()) {
+    Request& last = requests.back();
+    (last.alone ? alone_ : backlog_).push_front(std::move(last));
+  }
+  schedule();
 }
 
 void PreforkPool::add_outcome(Outcome outcome) {
@@ -350,14 +353,7 @@ bool PreforkPool::is_free(const Slot& slot) const noexcept {
 void PreforkPool::dispatch() {
   if (!server_ready_ || stopping_) return;
   dispatch_alone();
-  // One each, then two each, ...: the children's queues grow evenly.
-  const std::size_t most = alone_.empty() ? appetite_.per_slot() : 1;
-  for (std::size_t level = 1; level <= most && !backlog_.empty(); ++level) {
-    for (Slot& slot : slots_) {
-      if (backlog_.empty()) break;
-      if (is_free(slot) && slot.child->jobs().size() < level) give(slot, backlog_);
-    }
-  }
+  dispatch_backlog();
   bool look = false;
   for (const Slot& slot : slots_) {
     if (!slot.child) continue;
@@ -365,6 +361,17 @@ void PreforkPool::dispatch() {
     look = look || slot.child->jobs().size() > 1 || (appetite_.ahead() > 0 && !slot.child->jobs().empty());
   }
   if (look && !watch_) watch_ = loop_.every(kWatchPeriod, [this] { watch_long_tasks(); });
+}
+
+// One each, then two each, ...: the children's queues grow evenly.
+void PreforkPool::dispatch_backlog() {
+  const std::size_t most = alone_.empty() ? appetite_.per_slot() : 1;
+  for (std::size_t level = 1; level <= most && !backlog_.empty(); ++level) {
+    for (Slot& slot : slots_) {
+      if (backlog_.empty()) return;
+      if (is_free(slot) && slot.child->jobs().size() < level) give(slot, backlog_);
+    }
+  }
 }
 
 // A suspect gets a child that has run nothing, and that ends with it: its death is then nobody else's.

@@ -87,6 +87,7 @@ class PreforkPool final : public Pool, private ForkServerLink::Events, private C
   void end_of_turn();
   void dispatch();
   void dispatch_alone();
+  void dispatch_backlog();
   bool give(Slot& slot, std::deque<Request>& from);
   [[nodiscard]] bool is_free(const Slot& slot) const noexcept;
   void finish_stop();

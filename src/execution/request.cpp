@@ -1,7 +1,8 @@
 #include "execution/request.hpp"
 
-#include <string.h>
 #include <sys/wait.h>
+
+#include <cstring>
 
 #include <fmt/format.h>
 

@@ -20,6 +20,8 @@ class SharedPages {
   static Result<SharedPages> map(int file, std::size_t first, std::size_t count);
 
   SharedPages() noexcept = default;
+  SharedPages(const SharedPages&) = delete;
+  SharedPages& operator=(const SharedPages&) = delete;
   SharedPages(SharedPages&& other) noexcept;
   SharedPages& operator=(SharedPages&& other) noexcept;
   ~SharedPages();

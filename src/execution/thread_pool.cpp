@@ -86,8 +86,9 @@ struct ThreadPool::Shared : std::enable_shared_from_this<Shared> {
     return !stopping;
   }
 
-  // False: the thread has to end.
-  bool wait_for_permit() {
+  // The loop hears first of what the thread has gathered. False: the thread has to end.
+  bool wait_for_permit(std::size_t& gathered) {
+    if (std::exchange(gathered, 0) > 0) wake_loop();
     std::unique_lock lock(mutex);
     while (!stopping && !permit.is_valid()) work_came.wait_for(lock, StartPermit::kLook);
     return !stopping;
@@ -118,10 +119,7 @@ void ThreadPool::Shared::run(std::size_t thread, const TraceSettings& settings) 
   std::size_t gathered = 0;
   do {
     while (!ring.empty()) {
-      if (!permit.is_valid()) {
-        if (std::exchange(gathered, 0) > 0) wake_loop();
-        if (!wait_for_permit()) return;
-      }
+      if (!permit.is_valid() && !wait_for_permit(gathered)) return;
       const auto request = ring.pop();
       if (!request) break;
       events.emplace(Started{thread, request->job, request->soft_time_limit, request->time_limit});

@@ -24,6 +24,8 @@ namespace lovage::execution {
 class ThreadPool final : public Pool {
  public:
   explicit ThreadPool(const PoolOptions& options);
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
   ~ThreadPool() override;
 
   void start(PoolEvents& events, UniqueFunction<void()> ready) override;

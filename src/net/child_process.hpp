@@ -36,6 +36,8 @@ class ChildProcess {
 
   ChildProcess(ChildProcess&&) noexcept = default;
   ChildProcess& operator=(ChildProcess&& other) noexcept;
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
   ~ChildProcess();  // a child that still runs is killed (SIGKILL) and reaped
 
   [[nodiscard]] pid_t pid() const noexcept { return pid_; }

@@ -65,7 +65,8 @@ class Timer final : public Registration::State, public std::enable_shared_from_t
 
   void cancel() noexcept override {
     callback_.end();
-    timer_.cancel();
+    error_code ignored;
+    timer_.cancel(ignored);
   }
 
  private:

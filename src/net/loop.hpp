@@ -26,6 +26,8 @@ class Registration {
   explicit Registration(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
   Registration(Registration&&) noexcept = default;
   Registration& operator=(Registration&& other) noexcept;
+  Registration(const Registration&) = delete;
+  Registration& operator=(const Registration&) = delete;
   ~Registration() { reset(); }
   void reset() noexcept;
   explicit operator bool() const noexcept { return state_ != nullptr; }

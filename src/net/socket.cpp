@@ -59,7 +59,7 @@ int bio_read(BIO* bio, char* data, int size) {
 
 // OpenSSL's socket BIO but for reading and writing.
 const BIO_METHOD* bio_method() {
-  static const BIO_METHOD* const method = [] {
+  static const BIO_METHOD* const kMethod = [] {
     BIO_METHOD* const own =
         ::BIO_meth_new(::BIO_get_new_index() | BIO_TYPE_SOURCE_SINK | BIO_TYPE_DESCRIPTOR, "socket");
     const BIO_METHOD* const socket = ::BIO_s_socket();
@@ -70,7 +70,7 @@ const BIO_METHOD* bio_method() {
     ::BIO_meth_set_destroy(own, ::BIO_meth_get_destroy(socket));
     return own;
   }();
-  return method;
+  return kMethod;
 }
 
 struct FreeContext {

@@ -45,6 +45,8 @@ class Socket {
   explicit Socket(Fd fd) noexcept;
   Socket(Socket&&) noexcept;
   Socket& operator=(Socket&&) noexcept;
+  Socket(const Socket&) = delete;
+  Socket& operator=(const Socket&) = delete;
   ~Socket();  // closes without a word: never TLS's goodbye, the socket may be a parent's
 
   // Turns it into TLS: call handshake() until it wants nothing. `host` is checked against the

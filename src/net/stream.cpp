@@ -11,7 +11,7 @@
 namespace lovage::net {
 namespace {
 
-constexpr std::size_t kReadSize = 64 * 1024;
+constexpr std::size_t kReadSize = std::size_t{64} * 1024;
 constexpr int kMaxReadsPerTurn = 16;  // then others get their turn
 
 }  // namespace

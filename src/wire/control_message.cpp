@@ -16,13 +16,13 @@ Value or_null(const std::optional<std::string>& text) {
 
 Value names_of(const std::optional<std::vector<std::string>>& names) {
   if (!names) return {};
-  return Value(Array(names->begin(), names->end()));
+  return Array(names->begin(), names->end());
 }
 
 // Seconds since 1970 with a fraction, as Python's time.time(); 0 when nobody waits.
 Value expiry(const std::optional<Timestamp>& expires) {
-  if (!expires) return Value(0);
-  return Value(std::chrono::duration<double>(expires->time_since_epoch()).count());
+  if (!expires) return 0;
+  return std::chrono::duration<double>(expires->time_since_epoch()).count();
 }
 
 }  // namespace

@@ -315,7 +315,7 @@ tl::expected<void, BadMessage> decode_any(TaskMessage& message, std::string_view
     message = {};
     return EnvelopeHandler(parts.emplace(message), limits.max_depth);
   });
-  const auto judged = [&]() -> tl::expected<void, BadMessage> {
+  auto judged = [&]() -> tl::expected<void, BadMessage> {
     if (parts->too_deep) return bad(message, "too-large", "nested too deeply");
     if (!status.ok) {
       return bad(message, "bad-envelope", std::string(status.what) + " (byte " + std::to_string(status.offset) + ")");

@@ -135,8 +135,8 @@ void append_envelope(std::string& out, const TaskMessage& message) {
 }
 
 std::size_t envelope_size(const TaskMessage& message) noexcept {
-  constexpr std::size_t fixed = 1100;  // names, ids, routing
-  return fixed + message.body.size() / 3 * 4 + message.argsrepr.size() + message.kwargsrepr.size();
+  constexpr std::size_t kFixed = 1100;  // names, ids, routing
+  return kFixed + message.body.size() / 3 * 4 + message.argsrepr.size() + message.kwargsrepr.size();
 }
 
 std::string encode_envelope(const TaskMessage& message) {

@@ -55,13 +55,13 @@ struct JsonStatus {
 template <class MakeHandler>
 JsonStatus read_json(std::string_view text, ScratchText& scratch, MakeHandler make_handler) {
   using lovage_rapidjson::InsituStringStream;
-  constexpr unsigned flags = lovage_rapidjson::kParseInsituFlag | lovage_rapidjson::kParseNanAndInfFlag |
-                             lovage_rapidjson::kParseNumbersAsStringsFlag;
+  constexpr unsigned kFlags = lovage_rapidjson::kParseInsituFlag | lovage_rapidjson::kParseNanAndInfFlag |
+                              lovage_rapidjson::kParseNumbersAsStringsFlag;
   const auto once = [&](std::string_view from) {
     InsituStringStream stream(scratch.assign(from));
     lovage_rapidjson::Reader reader;
     auto&& handler = make_handler();
-    const auto result = reader.Parse<flags>(stream, handler);
+    const auto result = reader.Parse<kFlags>(stream, handler);
     return result;
   };
   auto result = once(text);

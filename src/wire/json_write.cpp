@@ -39,9 +39,9 @@ std::size_t plain_prefix(std::string_view text) noexcept {
 }
 
 void append_unit(std::string& out, std::uint32_t unit) {
-  constexpr std::string_view digits = "0123456789abcdef";
+  constexpr std::string_view kDigits = "0123456789abcdef";
   out += "\\u";
-  for (unsigned shift : {12U, 8U, 4U, 0U}) out.push_back(digits[(unit >> shift) & 15U]);
+  for (unsigned shift : {12U, 8U, 4U, 0U}) out.push_back(kDigits[(unit >> shift) & 15U]);
 }
 
 void append_escaped(std::string& out, char32_t c) {

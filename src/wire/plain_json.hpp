@@ -90,16 +90,14 @@ class PlainJsonReader {
           skip_blanks();
           if (at_end_of_container()) return true;
           continue;
-        case '"': {
-          std::string_view content;
-          return string(content) && handler_.String(content.data(), static_cast<Size>(content.size()), true);
-        }
+        case '"':
+          return text();
         case 'n':
           return word("null") && handler_.Null();
         case 't':
-          return word("true") && handler_.Bool(true);
+          return boolean("true", true);
         case 'f':
-          return word("false") && handler_.Bool(false);
+          return boolean("false", false);
         default:
           return number();
       }
@@ -156,6 +154,13 @@ class PlainJsonReader {
     return true;
   }
 
+  bool text() {
+    std::string_view content;
+    return string(content) && handler_.String(content.data(), static_cast<Size>(content.size()), true);
+  }
+
+  bool boolean(std::string_view expected, bool value) { return word(expected) && handler_.Bool(value); }
+
   bool word(std::string_view expected) noexcept {
     if (!std::string_view(at_, static_cast<std::size_t>(end_ - at_)).starts_with(expected)) return false;
     at_ += expected.size();
@@ -164,13 +169,13 @@ class PlainJsonReader {
 
   // Whole numbers that fit 64 bits. What follows is looked at by who expects a comma or an end.
   bool number() {
-    constexpr std::ptrdiff_t most_digits = 18;
+    constexpr std::ptrdiff_t kMostDigits = 18;
     const char* const start = at_;
     if (peek() == '-') ++at_;
     const char* const first = at_;
     while (peek() >= '0' && peek() <= '9') ++at_;
     const auto digits = at_ - first;
-    if (digits == 0 || digits > most_digits || (digits > 1 && *first == '0')) return false;
+    if (digits == 0 || digits > kMostDigits || (digits > 1 && *first == '0')) return false;
     return handler_.RawNumber(start, static_cast<Size>(at_ - start), true);
   }
 

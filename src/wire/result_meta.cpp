@@ -1,6 +1,7 @@
 #include "wire/result_meta.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "wire/json.hpp"
 #include "wire/names.hpp"
@@ -108,10 +109,10 @@ Result<ResultMeta> decode_result_meta(std::string_view bytes, const DecodeLimits
   meta.group_id = take_text(*members, "group_id");
   meta.parent_id = take_text(*members, "parent_id");
   std::vector<Object::Member> extended;
-  constexpr std::string_view known[] = {"status",   "task_id",   "result",   "traceback",
-                                        "children", "date_done", "group_id", "parent_id"};
+  static constexpr std::array<std::string_view, 8> kKnown{"status",   "task_id",   "result",   "traceback",
+                                                          "children", "date_done", "group_id", "parent_id"};
   for (auto& [name, member] : *members) {
-    if (std::find(std::begin(known), std::end(known), name) == std::end(known)) {
+    if (std::find(kKnown.begin(), kKnown.end(), name) == kKnown.end()) {
       extended.emplace_back(std::move(name), std::move(member));
     }
   }

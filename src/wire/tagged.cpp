@@ -51,10 +51,13 @@ bool is_decimal(std::string_view text) {
   return !text.empty() && text.size() <= 18 && std::all_of(text.begin(), text.end(), is_digit);
 }
 
-// 32 hexadecimal digits, with dashes and capitals as uuid.UUID(hex=...) allows; empty when it is none.
-std::string uuid_hex(std::string_view text) {
+// The member "hex": 32 hexadecimal digits, with dashes and capitals as uuid.UUID(hex=...) allows. Empty: it is not.
+std::string uuid_hex(const Value& content) {
+  const Value* member = content.find("hex");
+  const std::string* text = member == nullptr ? nullptr : member->if_string();
+  if (text == nullptr) return {};
   std::string hex;
-  for (char c : text) {
+  for (char c : *text) {
     if (c == '-') continue;
     if (std::isxdigit(static_cast<unsigned char>(c)) == 0) return {};
     hex.push_back(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
@@ -62,32 +65,35 @@ std::string uuid_hex(std::string_view text) {
   return hex.size() == 32 ? hex : std::string();
 }
 
+tl::unexpected<Failure> unreadable(const std::string& type) {
+  return fail(Errc::bad_data, "unreadable __value__ of type '" + type + "'");
+}
+
+// The types whose values are texts.
+Result<Value> value_from_text(const std::string& type, const std::string& text) {
+  if (type == "bytes") return Value(Bytes{text});
+  if (type == "base64") {
+    auto bytes = decode_base64(text);
+    return bytes ? Result<Value>(Bytes{std::move(*bytes)}) : unreadable(type);
+  }
+  if (type == "datetime") return parse_wire_time(text) ? Result<Value>(DateTime{text}) : unreadable(type);
+  if (type == "date") return is_date(text) ? Result<Value>(Date{text}) : unreadable(type);
+  if (type == "time") return is_time(text) ? Result<Value>(TimeOfDay{text}) : unreadable(type);
+  if (type == "decimal") return is_decimal(text) ? Result<Value>(Decimal{text}) : unreadable(type);
+  return fail(Errc::bad_data, "unknown __type__ '" + type + "'");
+}
+
 }  // namespace
 
-Result<Value> value_from_tagged(const Value& type, Value content) {
+Result<Value> value_from_tagged(const Value& type, const Value& content) {
   const std::string* name = type.if_string();
   if (name == nullptr) return fail(Errc::bad_data, "__type__ is not a string");
-  const auto wrong = [&] { return fail(Errc::bad_data, "unreadable __value__ of type '" + *name + "'"); };
   if (*name == "uuid") {
-    const Value* member = content.find("hex");
-    const std::string* text = member == nullptr ? nullptr : member->if_string();
-    std::string hex = text == nullptr ? std::string() : uuid_hex(*text);
-    if (hex.empty()) return wrong();
-    return Value(Uuid{std::move(hex)});
+    std::string hex = uuid_hex(content);
+    return hex.empty() ? unreadable(*name) : Result<Value>(Uuid{std::move(hex)});
   }
   const std::string* text = content.if_string();
-  if (text == nullptr) return wrong();
-  if (*name == "bytes") return Value(Bytes{*text});
-  if (*name == "base64") {
-    auto bytes = decode_base64(*text);
-    if (!bytes) return wrong();
-    return Value(Bytes{std::move(*bytes)});
-  }
-  if (*name == "datetime") return parse_wire_time(*text) ? Result<Value>(DateTime{*text}) : wrong();
-  if (*name == "date") return is_date(*text) ? Result<Value>(Date{*text}) : wrong();
-  if (*name == "time") return is_time(*text) ? Result<Value>(TimeOfDay{*text}) : wrong();
-  if (*name == "decimal") return is_decimal(*text) ? Result<Value>(Decimal{*text}) : wrong();
-  return fail(Errc::bad_data, "unknown __type__ '" + *name + "'");
+  return text == nullptr ? unreadable(*name) : value_from_text(*name, *text);
 }
 
 }  // namespace lovage::wire

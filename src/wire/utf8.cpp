@@ -24,7 +24,7 @@ std::size_t ascii_prefix(std::string_view text) noexcept {
 }  // namespace
 
 CodePoint decode_utf8(std::string_view text) noexcept {
-  constexpr CodePoint bad{0xfffd, 0};
+  constexpr CodePoint kBad{0xfffd, 0};
   const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
   if (lead < 0x80) return {lead, 1};
@@ -38,14 +38,14 @@ CodePoint decode_utf8(std::string_view text) noexcept {
   } else if ((lead & 0xf8U) == 0xf0U) {
     length = 4, value = lead & 0x07U, least = 0x10000;
   } else {
-    return bad;
+    return kBad;
   }
-  if (text.size() < length) return bad;
+  if (text.size() < length) return kBad;
   for (std::size_t i = 1; i < length; ++i) {
-    if (!is_continuation(byte(i))) return bad;
+    if (!is_continuation(byte(i))) return kBad;
     value = (value << 6U) | (byte(i) & 0x3fU);
   }
-  if (value < least || value > 0x10ffff) return bad;
+  if (value < least || value > 0x10ffff) return kBad;
   return {value, length};
 }
 

@@ -52,7 +52,7 @@ void ValueBuilder::close() {
   if (!frame.is_object) return scalar(std::move(frame.items));
   Object object = Object::from_members(std::move(frame.members));
   if (tags_ == Tags::ignore || !is_tagged(object)) return scalar(std::move(object));
-  auto value = value_from_tagged(*object.find(kType), std::move(*object.find(kContent)));
+  auto value = value_from_tagged(*object.find(kType), *object.find(kContent));
   if (!value && error_.empty()) error_ = value.error().message;
   scalar(value ? std::move(*value) : Value());
 }

@@ -52,6 +52,6 @@ class ValueBuilder {
 std::optional<Value> number_from_text(std::string_view text);
 
 // The value that a tagged object stands for. Errors: bad_data.
-Result<Value> value_from_tagged(const Value& type, Value content);
+Result<Value> value_from_tagged(const Value& type, const Value& content);
 
 }  // namespace lovage::wire

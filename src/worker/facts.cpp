@@ -17,7 +17,7 @@ constexpr std::chrono::seconds kLongestLimit{std::int64_t{10} * 365 * 86'400};
 
 // Limits from the wire are hostile: NaN, negative and absurdly large ones are no limits.
 std::optional<milliseconds> limit_from(std::optional<double> seconds) {
-  constexpr double kLongest = static_cast<double>(kLongestLimit.count());
+  constexpr auto kLongest = static_cast<double>(kLongestLimit.count());
   if (!seconds || !std::isfinite(*seconds) || *seconds <= 0 || *seconds > kLongest) return std::nullopt;
   return milliseconds(static_cast<std::int64_t>(std::ceil(*seconds * 1'000)));
 }

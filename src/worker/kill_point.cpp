@@ -45,8 +45,8 @@ Wish wish_of_environment() {
 }
 
 const Wish& wish() {
-  static const Wish read = wish_of_environment();
-  return read;
+  static const Wish kWish = wish_of_environment();
+  return kWish;
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ Result<Startup::Ready> Startup::reach_all() {
 
 Result<void> Startup::reach(const std::string& url, const std::function<Result<void>()>& attempt) {
   for (int tries = 1;; ++tries) {
-    const auto outcome = attempt();
+    auto outcome = attempt();
     if (outcome) return outcome;
     const bool unusable = outcome.error().code == Errc::misconfigured;
     const std::string what =

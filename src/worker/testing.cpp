@@ -153,7 +153,7 @@ class Worker::Impl {
   std::future<void> ended_;
 };
 
-Worker::Worker(App& app, WorkerOptions options) : impl_(std::make_unique<Impl>(app.core(), options)) {}
+Worker::Worker(App& app, const WorkerOptions& options) : impl_(std::make_unique<Impl>(app.core(), options)) {}
 
 Worker::~Worker() = default;
 

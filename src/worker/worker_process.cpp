@@ -109,7 +109,7 @@ int WorkerProcess::run() {
                       .retry = config.broker_connection_retry_on_startup,
                       .timeout = config.broker_connection_timeout,
                       .say_warnings = !options_.embedded},
-        [this](Result<Startup::Ready> ready) { loop_.post([this, ready] { on_started_up(ready); }); });
+        [this](const Result<Startup::Ready>& ready) { loop_.post([this, ready] { on_started_up(ready); }); });
     pool_->start(dispatcher_, [this] {
       pool_ready_ = true;
       begin_if_ready();

@@ -24,6 +24,8 @@ class WorkerProcess final : private DispatcherOwner {
  public:
   // Throws ConfigError for options that cannot work.
   WorkerProcess(app::Core& app, const WorkerOptions& options);
+  WorkerProcess(const WorkerProcess&) = delete;
+  WorkerProcess& operator=(const WorkerProcess&) = delete;
   ~WorkerProcess() override;
 
   // Runs until it has shut down; returns the exit code.

@@ -203,8 +203,8 @@ TEST_P(Reserving, ACountOfAQueueHoldsEachMessageOnce) {
     messages.push_back(message(std::to_string(i), "q", static_cast<int>(2 * i)));
   publish(*store->broker(), messages);
   // Messages go round: reserved, back to a queue, into the schedule and out of it, through the waits of an idle worker.
-  Worker worker(*store);
   std::atomic<std::size_t> rounds = 0;
+  Worker worker(*store);
   worker.handler = [&](broker::Consumer& consumer, std::vector<broker::Delivery> deliveries) {
     for (const auto& delivery : deliveries) {
       broker::Settlement back;

@@ -26,6 +26,21 @@ namespace {
 using namespace std::chrono_literals;
 constexpr auto kPatience = 30s * test::kSlowness;
 
+// Every thread of the process, or there is no such process any more.
+bool has_stopped(int pid) {
+  std::error_code gone;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task", gone)) {
+    std::ifstream file(task.path() / "stat");
+    std::string stat;
+    std::getline(file, stat);
+    // "123 (name) T ...": the name may hold anything.
+    const auto name_end = stat.rfind(')');
+    if (name_end == std::string::npos || name_end + 2 >= stat.size()) continue;  // that thread has ended
+    if (stat[name_end + 2] != 'T' && stat[name_end + 2] != 'Z') return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string name_of(Engine engine) {
@@ -173,7 +188,17 @@ std::string audit(const std::string& broker_url, const std::string& backend_url,
 }
 
 void signal_tree(int pid, int signal) {
-  for (const int each : test::process_tree(pid)) ::kill(each, signal);
+  const auto tree = test::process_tree(pid);
+  for (const int each : tree) ::kill(each, signal);
+  if (signal != SIGSTOP) return;
+  // kill() returns before the signal has its effect: a thread may go on for a while, and take a message.
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  for (const int each : tree) {
+    while (!has_stopped(each)) {
+      if (std::chrono::steady_clock::now() > deadline) throw std::runtime_error("SIGSTOP did not stop a process");
+      std::this_thread::yield();
+    }
+  }
 }
 
 std::size_t count(const std::vector<std::string>& lines, const std::string& line) {

@@ -93,7 +93,7 @@ class Scene {
 // The same of a store without a scene.
 std::string audit(const std::string& broker_url, const std::string& backend_url, const std::vector<std::string>& ids);
 
-// A signal to a process and all its descendants.
+// A signal to a process and all its descendants. Returns when SIGSTOP has stopped them all.
 void signal_tree(int pid, int signal);
 
 // How often each line is there.

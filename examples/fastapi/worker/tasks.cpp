@@ -67,8 +67,8 @@ lovage::Value closest(const std::string& word, const std::vector<std::string>& a
   return {{"word", *nearest}, {"distance", static_cast<std::int64_t>(distance(word, *nearest))}};
 }
 
-const auto count_primes_task = app.task("cpu.count_primes", count_primes, lovage::params("below"));
-const auto closest_task = app.task("cpu.closest", closest, lovage::params("word", "among"));
+auto count_primes_task = app.task("cpu.count_primes", count_primes, lovage::params("below"));
+auto closest_task = app.task("cpu.closest", closest, lovage::params("word", "among"));
 
 }  // namespace
 

@@ -23,6 +23,8 @@ struct RedisBackendOptions {
 class RedisBackend final : public Backend {
  public:
   explicit RedisBackend(RedisBackendOptions options);
+  RedisBackend(const RedisBackend&) = delete;
+  RedisBackend& operator=(const RedisBackend&) = delete;
   ~RedisBackend() override;
 
   Result<std::optional<std::string>> get(const std::string& task_id, Deadline deadline) override;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include <lovage/states.hpp>
 
+#include <array>
 #include <condition_variable>
 #include <map>
 #include <mutex>
@@ -30,6 +31,14 @@ struct Channel {
   std::uint64_t confirmed = 0;      // how often the server has confirmed the subscription: each time a GET is due
   std::optional<std::string> meta;  // ready
   std::optional<Failure> refusal;   // of the look that came with the subscription
+};
+
+// One waiter's own looks at its key: GETs on another connection than the one that all share.
+struct Looks {
+  std::uint64_t answered = 0;          // the confirmations that asked for them
+  std::optional<Failure> refused;      // why the last one was refused
+  unsigned refusals = 0;               // how often they failed
+  Deadline again = Deadline::never();  // when the last one is repeated
 };
 
 }  // namespace
@@ -146,6 +155,10 @@ struct ResultWaiter::State {
   }
   void lead_once(std::unique_lock<std::mutex>& lock, const client::RedisOptions& options, Deadline deadline,
                  Deadline wake);
+  void sleep_once(std::unique_lock<std::mutex>& lock, const client::RedisOptions& options, Deadline deadline,
+                  Deadline wake);
+  std::optional<std::string> look(std::unique_lock<std::mutex>& lock, client::RedisPool& pool, const std::string& key,
+                                  Deadline deadline, Looks& looks);
 };
 
 // One turn of the leader: connect if need be, write, sleep until something comes (or `wake`), read it. The mutex is
@@ -169,9 +182,9 @@ void ResultWaiter::State::lead_once(std::unique_lock<std::mutex>& lock, const cl
   }
   write_out();
   if (read_what_is_there() || !connection) return;
-  pollfd ready[2] = {{connection->fd(), POLLIN, 0}, {wake_fd, POLLIN, 0}};
+  std::array<pollfd, 2> ready{pollfd{connection->fd(), POLLIN, 0}, pollfd{wake_fd, POLLIN, 0}};
   lock.unlock();
-  ::poll(ready, 2, wake.poll_timeout());
+  ::poll(ready.data(), ready.size(), wake.poll_timeout());
   lock.lock();
   std::uint64_t wakes = 0;
   if (ready[1].revents != 0) [[maybe_unused]]
@@ -179,6 +192,46 @@ void ResultWaiter::State::lead_once(std::unique_lock<std::mutex>& lock, const cl
   if (doubt) return lose(Failure(*doubt));
   write_out();
   if (ready[0].revents != 0) read_what_is_there();
+}
+
+// Until the leader tells that something came, or `wake`; where nobody leads, as the leader.
+void ResultWaiter::State::sleep_once(std::unique_lock<std::mutex>& lock, const client::RedisOptions& options,
+                                     Deadline deadline, Deadline wake) {
+  if (!has_leader) {
+    has_leader = true;
+    lead_once(lock, options, deadline, wake);
+    has_leader = false;
+  } else if (wake.is_never()) {
+    changed.wait(lock);
+  } else {
+    changed.wait_until(lock, wake.when());
+  }
+}
+
+// The meta if it is ready. The mutex is free while the server is asked.
+std::optional<std::string> ResultWaiter::State::look(std::unique_lock<std::mutex>& lock, client::RedisPool& pool,
+                                                     const std::string& key, Deadline deadline, Looks& looks) {
+  looks.answered = channels[key].confirmed;
+  looks.again = Deadline::never();
+  lock.unlock();
+  auto other = pool.take(deadline);
+  auto reply =
+      other ? (*other)->command({"GET", key}, deadline) : Result<client::RedisReply>(tl::unexpected(other.error()));
+  lock.lock();
+  looks.refused.reset();
+  if (reply) {
+    channels[key].refusal.reset();
+    if (reply->is_nil() || !is_ready_meta(reply->text)) return std::nullopt;
+    return std::move(reply->text);
+  }
+  const Failure& why = reply.error();
+  if (why.code != Errc::refused && why.code != Errc::timed_out) {
+    doubt_connection(why);  // the next confirmation asks for a look again
+    return std::nullopt;
+  }
+  if (why.code == Errc::refused) looks.refused = why;
+  looks.again = Deadline::after(Backoff{}.jittered(looks.refusals++, random_u64()));
+  return std::nullopt;
 }
 
 ResultWaiter::ResultWaiter(client::RedisPool& pool) : pool_(pool), state_(new State) {}
@@ -201,57 +254,18 @@ Result<std::optional<std::string>> ResultWaiter::wait(const std::string& key, De
   State& shared = state();
   std::unique_lock lock(shared.mutex);
   shared.enter(key);
-  std::uint64_t looked = 0;
-  // The last look was refused: why, how often in a row, and when it is repeated.
-  std::optional<Failure> refused;
-  unsigned refusals = 0;
-  Deadline again = Deadline::never();
+  Looks looks;
   std::optional<std::string> meta;
   for (;;) {
-    Channel& channel = shared.channels[key];
-    if (channel.meta) {
-      meta = channel.meta;
-      break;
-    }
+    const Channel& channel = shared.channels[key];
+    meta = channel.meta;
     // A second waiter joins a confirmed subscription: it has to look as well.
-    if (channel.confirmed != looked || again.passed()) {
-      looked = channel.confirmed;
-      again = Deadline::never();
-      lock.unlock();
-      auto connection = pool_.take(deadline);
-      auto reply = connection ? (*connection)->command({"GET", key}, deadline)
-                              : Result<client::RedisReply>(tl::unexpected(connection.error()));
-      lock.lock();
-      if (reply) shared.channels[key].refusal.reset();
-      if (reply && !reply->is_nil() && is_ready_meta(reply->text)) {
-        meta = std::move(reply->text);
-        break;
-      }
-      const bool broken = !reply && reply.error().code != Errc::refused && reply.error().code != Errc::timed_out;
-      if (broken) shared.doubt_connection(reply.error());  // the next confirmation asks for a look again
-      refused.reset();
-      if (!reply && !broken) {
-        if (reply.error().code == Errc::refused) refused = reply.error();
-        again = Deadline::after(Backoff{}.jittered(refusals++, random_u64()));
-      }
-      if (deadline.passed()) break;
-      continue;
-    }
-    if (deadline.passed()) break;
-    if (shared.has_leader) {
-      const Deadline wake = deadline.or_earlier(again);
-      if (wake.is_never()) {
-        shared.changed.wait(lock);
-      } else {
-        shared.changed.wait_until(lock, wake.when());
-      }
-      continue;
-    }
-    shared.has_leader = true;
-    shared.lead_once(lock, pool_.options(), deadline, deadline.or_earlier(again));
-    shared.has_leader = false;
+    const bool due = !meta && (channel.confirmed != looks.answered || looks.again.passed());
+    if (due) meta = shared.look(lock, pool_, key, deadline, looks);
+    if (meta || deadline.passed()) break;
+    if (!due) shared.sleep_once(lock, pool_.options(), deadline, deadline.or_earlier(looks.again));
   }
-  if (!refused) refused = shared.channels[key].refusal;
+  const auto refused = looks.refused ? looks.refused : shared.channels[key].refusal;
   const auto failure = refused ? refused : shared.failure;
   shared.leave(key);
   // A leader is needed as long as somebody waits.

@@ -27,6 +27,8 @@ class Doorbells {
     UniqueFunction<void(const std::string& list, const std::string& error)> on_refused;
   };
   Doorbells(net::Loop& loop, client::RedisAsync::Options options, std::chrono::milliseconds wait, Events events);
+  Doorbells(const Doorbells&) = delete;
+  Doorbells& operator=(const Doorbells&) = delete;
   ~Doorbells();
 
   void add(const std::string& list_key, const std::string& inbox_key);

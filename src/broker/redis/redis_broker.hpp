@@ -39,6 +39,8 @@ struct RedisBrokerOptions {
 class RedisBroker final : public Broker {
  public:
   explicit RedisBroker(RedisBrokerOptions options);
+  RedisBroker(const RedisBroker&) = delete;
+  RedisBroker& operator=(const RedisBroker&) = delete;
   ~RedisBroker() override;
 
   std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages, Deadline deadline) override;

@@ -47,6 +47,8 @@ inline constexpr std::size_t kMaxLists = 32;
 class RedisConsumer final : public Consumer {
  public:
   RedisConsumer(net::Loop& loop, ConsumerSetup setup);
+  RedisConsumer(const RedisConsumer&) = delete;
+  RedisConsumer& operator=(const RedisConsumer&) = delete;
   ~RedisConsumer() override;
 
   [[nodiscard]] const IncarnationId& incarnation() const noexcept override { return setup_.incarnation; }

@@ -1,5 +1,6 @@
 // RedisConsumer: taking messages out of the queues, and adopting what the server gave without our hearing it.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <tuple>
@@ -22,7 +23,7 @@ constexpr std::chrono::milliseconds kLongestWait = std::chrono::years(100);
 
 // "suspect:strikes:waited_ms", more fields may follow.
 void read_marks(std::string_view text, Delivery& delivery) {
-  std::int64_t numbers[3] = {0, 0, 0};
+  std::array<std::int64_t, 3> numbers{};
   const char* at = text.data();
   const char* const end = at + text.size();
   for (auto& number : numbers) {

@@ -78,88 +78,88 @@ Result<client::RedisReply> run(client::RedisSync& connection, const ScriptCall& 
 }
 
 const Script& reserve_script() {
-  static const Script script{lua::kMarks, lua::kNow, lua::kReserve};
-  return script;
+  static const Script kScript{lua::kMarks, lua::kNow, lua::kReserve};
+  return kScript;
 }
 const Script& take_script() {
-  static const Script script{lua::kTake};
-  return script;
+  static const Script kScript{lua::kTake};
+  return kScript;
 }
 const Script& settle_script() {
-  static const Script script{lua::kMarks, lua::kNow, lua::kStates, lua::kChords, lua::kSettle};
-  return script;
+  static const Script kScript{lua::kMarks, lua::kNow, lua::kStates, lua::kChords, lua::kSettle};
+  return kScript;
 }
 const Script& register_script() {
-  static const Script script{lua::kRegister};
-  return script;
+  static const Script kScript{lua::kRegister};
+  return kScript;
 }
 const Script& renew_script() {
-  static const Script script{lua::kRenew};
-  return script;
+  static const Script kScript{lua::kRenew};
+  return kScript;
 }
 const Script& sweeper_lock_script() {
-  static const Script script{lua::kSweeperLock};
-  return script;
+  static const Script kScript{lua::kSweeperLock};
+  return kScript;
 }
 const Script& give_back_script() {
-  static const Script script{lua::kMarks, lua::kNow, lua::kGiveBack};
-  return script;
+  static const Script kScript{lua::kMarks, lua::kNow, lua::kGiveBack};
+  return kScript;
 }
 const Script& adopt_script() {
-  static const Script script{lua::kAdopt};
-  return script;
+  static const Script kScript{lua::kAdopt};
+  return kScript;
 }
 const Script& empty_inboxes_script() {
-  static const Script script{lua::kEmptyInboxes};
-  return script;
+  static const Script kScript{lua::kEmptyInboxes};
+  return kScript;
 }
 const Script& prune_marks_script() {
-  static const Script script{lua::kNow, lua::kPruneMarks};
-  return script;
+  static const Script kScript{lua::kNow, lua::kPruneMarks};
+  return kScript;
 }
 const Script& hand_back_script() {
-  static const Script script{lua::kNow, lua::kHandBack};
-  return script;
+  static const Script kScript{lua::kNow, lua::kHandBack};
+  return kScript;
 }
 const Script& retry_dead_letter_script() {
-  static const Script script{lua::kRetryDeadLetter};
-  return script;
+  static const Script kScript{lua::kRetryDeadLetter};
+  return kScript;
 }
 const Script& purge_dead_letters_script() {
-  static const Script script{lua::kPurgeDeadLetters};
-  return script;
+  static const Script kScript{lua::kPurgeDeadLetters};
+  return kScript;
 }
 const Script& store_result_script() {
-  static const Script script{lua::kStates, lua::kStoreResult};
-  return script;
+  static const Script kScript{lua::kStates, lua::kStoreResult};
+  return kScript;
 }
 const Script& probe_results_script() {
-  static const Script script{lua::kProbeResults};
-  return script;
+  static const Script kScript{lua::kProbeResults};
+  return kScript;
 }
 const Script& start_chord_script() {
-  static const Script script{lua::kChords, lua::kStartChord};
-  return script;
+  static const Script kScript{lua::kChords, lua::kStartChord};
+  return kScript;
 }
 const Script& extend_chord_script() {
-  static const Script script{lua::kChords, lua::kExtendChord};
-  return script;
+  static const Script kScript{lua::kChords, lua::kExtendChord};
+  return kScript;
 }
 const Script& count_parts_script() {
-  static const Script script{lua::kChords, lua::kCountParts};
-  return script;
+  static const Script kScript{lua::kChords, lua::kCountParts};
+  return kScript;
 }
 const Script& save_group_script() {
-  static const Script script{lua::kChords, lua::kSaveGroup};
-  return script;
+  static const Script kScript{lua::kChords, lua::kSaveGroup};
+  return kScript;
 }
 const Script& put_back_unacked_script() {
-  static const Script script{lua::kPutBackUnacked};
-  return script;
+  static const Script kScript{lua::kPutBackUnacked};
+  return kScript;
 }
 const Script& release_mutex_script() {
-  static const Script script{lua::kReleaseMutex};
-  return script;
+  static const Script kScript{lua::kReleaseMutex};
+  return kScript;
 }
 
 }  // namespace lovage::broker::redis

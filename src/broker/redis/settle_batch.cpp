@@ -104,9 +104,9 @@ void SettleBatch::Words::add(const Words& more) {
   count += more.count;
 }
 
-SettleBatch::SettleBatch(const Keys& keys, const IncarnationId& incarnation, const ResultStore& results, int broker_db,
+SettleBatch::SettleBatch(const Keys& keys, const IncarnationId& incarnation, ResultStore results, int broker_db,
                          std::uint64_t number)
-    : keys_(&keys), incarnation_(incarnation), results_(results), broker_db_(broker_db), number_(number) {
+    : keys_(&keys), incarnation_(incarnation), results_(std::move(results)), broker_db_(broker_db), number_(number) {
   for (const auto& key : {keys.incarnations(), keys.reserved(incarnation), keys.held_marks(incarnation),
                           keys.settled(incarnation), keys.marks(), keys.mark_ages(), keys.dead(), keys.alarms()}) {
     key_words_.add(key);

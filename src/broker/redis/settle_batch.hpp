@@ -54,7 +54,7 @@ class SettleBatch {
     SettleKind kind = SettleKind::settlement;
   };
 
-  SettleBatch(const Keys& keys, const IncarnationId& incarnation, const ResultStore& results, int broker_db,
+  SettleBatch(const Keys& keys, const IncarnationId& incarnation, ResultStore results, int broker_db,
               std::uint64_t number);
 
   // A batch takes at least one item, whatever its size.

@@ -1,6 +1,7 @@
 // RedisBroker::survey: where every message is. Windows of lists and SCANs on a connection of its own; nothing is
 // locked.
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <functional>
@@ -40,7 +41,7 @@ std::size_t bytes_in(const std::vector<RedisReply>& items) {
 
 // "suspect:strikes:waited_ms", and what follows.
 Marks marks_of(std::string_view text) {
-  std::uint64_t numbers[3] = {0, 0, 0};
+  std::array<std::uint64_t, 3> numbers{};
   const char* at = text.data();
   const char* const end = at + text.size();
   for (auto& number : numbers) {

@@ -18,6 +18,8 @@ class ProcessPool;
 class StoreHandle {
  public:
   StoreHandle(std::unique_ptr<Store> store, ProcessPool& pool) noexcept : store_(std::move(store)), pool_(&pool) {}
+  StoreHandle(const StoreHandle&) = delete;
+  StoreHandle& operator=(const StoreHandle&) = delete;
   StoreHandle(StoreHandle&& other) noexcept = default;
   StoreHandle& operator=(StoreHandle&&) = delete;
   ~StoreHandle();

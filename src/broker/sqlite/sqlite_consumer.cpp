@@ -27,6 +27,8 @@ class SqliteConsumer final : public Consumer {
       orders.queues = names_;
     });
   }
+  SqliteConsumer(const SqliteConsumer&) = delete;
+  SqliteConsumer& operator=(const SqliteConsumer&) = delete;
   ~SqliteConsumer() override { reports_->events = nullptr; }
 
   [[nodiscard]] const IncarnationId& incarnation() const noexcept override { return incarnation_; }

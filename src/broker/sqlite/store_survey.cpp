@@ -1,5 +1,6 @@
 // Where the messages of a database are, page by page: each page is one short read, so that neither workers nor the
 // checkpoints of the log wait for it.
+#include <array>
 #include <cstdint>
 #include <iterator>
 #include <utility>
@@ -126,8 +127,8 @@ Result<std::size_t> Store::survey_continuations(SurveyCursor& at, std::vector<Si
 
 Result<bool> Store::survey(SurveyCursor& at, std::vector<Sighting>& page) {
   using Survey = Result<std::size_t> (Store::*)(SurveyCursor&, std::vector<Sighting>&);
-  constexpr Survey kStages[] = {&Store::survey_ready, &Store::survey_reserved, &Store::survey_scheduled,
-                                &Store::survey_dead, &Store::survey_continuations};
+  constexpr std::array<Survey, 5> kStages{&Store::survey_ready, &Store::survey_reserved, &Store::survey_scheduled,
+                                          &Store::survey_dead, &Store::survey_continuations};
   while (at.stage < std::size(kStages)) {
     const Survey read = kStages[at.stage];  // in a step of its own: g++ 12 checks the index wrongly in the call's
     auto count = (this->*read)(at, page);

@@ -17,9 +17,13 @@ SETTINGS = ["task_max_strikes=1000000"]  # the kills are the test's, not the tas
 
 def kill_one(worker):
     children = worker.children()
-    if children:
+    if not children:
+        return False
+    try:
         os.kill(random.choice(children), signal.SIGKILL)
-    return len(children) > 0
+    except ProcessLookupError:  # it has ended since it was seen
+        return False
+    return True
 
 
 def one_success_each():
