@@ -174,9 +174,14 @@ void Dispatcher::on_settled(Token token, SettleStatus status) {
     log_not_settled(found->second.id);
     refused_.emplace_back(token, std::move(found->second));
   }
+  pass(KillPoint::after_settle);
+  if (!found->second.continuation.empty()) {
+    pass(KillPoint::after_continuation);
+  } else if (!found->second.next.empty()) {
+    pass(KillPoint::after_count);
+  }
   const std::string next = status == SettleStatus::carries_on ? std::move(found->second.next) : std::string();
   unsettled_.erase(found);
-  pass(KillPoint::after_settle);
   if (!next.empty()) carry_on(job_id(token), token, next);
   if (unsettled_.size() + 1 == kMostHeld) update_credit();
   tell_if_idle();
@@ -293,8 +298,10 @@ void Dispatcher::on_broken(const Failure& why) {
 void Dispatcher::settle(broker::Settlement settlement, const std::string& id, int strikes) {
   pass(KillPoint::before_settle);
   if (settler_ == nullptr) return;
+  std::string next = next_of(settlement);
+  if (!next.empty()) pass(KillPoint::before_count);
   unsettled_.insert_or_assign(job_id(settlement.token),
-                              Unsettled{.id = id, .strikes = strikes, .next = next_of(settlement), .continuation = {}});
+                              Unsettled{.id = id, .strikes = strikes, .next = std::move(next), .continuation = {}});
   settler_->settle(std::move(settlement));
 }
 
@@ -336,7 +343,7 @@ void Dispatcher::carry_on(JobId number, Token token, const std::string& text) {
     if (settler_ == nullptr || !unsettled_.contains(number)) return;
     unsettled_.insert_or_assign(number,
                                 Unsettled{.id = "a continuation", .next = next_of(settlement), .continuation = text});
-    pass(KillPoint::before_settle);
+    pass(KillPoint::in_continuation);
     settler_->settle(std::move(settlement));
   });
 }

@@ -20,8 +20,16 @@ std::string_view name_of(KillPoint point) noexcept {
       return "before_settle";
     case KillPoint::after_settle:
       return "after_settle";
+    case KillPoint::before_count:
+      return "before_count";
+    case KillPoint::after_count:
+      return "after_count";
     case KillPoint::before_join:
       return "before_join";
+    case KillPoint::in_continuation:
+      return "in_continuation";
+    case KillPoint::after_continuation:
+      return "after_continuation";
   }
   return "";
 }

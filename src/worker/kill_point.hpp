@@ -6,7 +6,20 @@
 
 namespace lovage::worker {
 
-enum class KillPoint { after_reserve, before_run, after_run, before_settle, after_settle, before_join };
+enum class KillPoint {
+  after_reserve,
+  before_run,
+  after_run,
+  before_settle,
+  after_settle,
+  // Of workflows: around a settlement that may leave a continuation, as all do that count a part of a chord ...
+  before_count,
+  after_count,
+  // ... and in a continuation: the parts have been read, its settlement is made, its settlement is answered.
+  before_join,
+  in_continuation,
+  after_continuation,
+};
 
 std::string_view name_of(KillPoint point) noexcept;
 

@@ -22,6 +22,25 @@ void append_line(const std::string& path, const std::string& text) {
   if (!written) throw std::runtime_error("cannot append to " + path);
 }
 
+// What a step of a workflow was handed: the texts in it, whatever lists they are in.
+std::string texts_of(const lovage::Value& input) {
+  if (const auto* const text = input.if_string()) return *text;
+  std::string all;
+  if (const auto* const list = input.if_array()) {
+    for (const auto& one : *list) all += (all.empty() ? "" : ",") + texts_of(one);
+  }
+  return all;
+}
+
+// Its result says what came before it. `way`: "goes well", "fails", or "retries" once.
+std::string step(lovage::Context& self, const lovage::Value& input, const std::string& name, const std::string& way,
+                 std::int64_t milliseconds) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));  // the work
+  if (way == "fails") throw std::runtime_error(name + " failed");
+  if (way == "retries" && self.request().retries == 0) self.retry({.countdown = std::chrono::milliseconds(10)});
+  return name + "(" + texts_of(input) + ")";
+}
+
 // Numbers and texts, as Python's + adds them.
 lovage::Value sum_of(const lovage::Value& x, const lovage::Value& y) {
   if (x.if_string() != nullptr && y.if_string() != nullptr) return lovage::Value(*x.if_string() + *y.if_string());
@@ -53,6 +72,7 @@ int main(int argc, char** argv) {
       params("id", "path", "milliseconds"));
   app.task(
       "fault.note", [](std::string text, std::string path) { append_line(path, text); }, params("text", "path"));
+  app.task("fault.step", step, params("input", "name", "way", "milliseconds"));
   // Dies of a signal until a file says that it has been mended.
   app.task(
       "fault.crash",

@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "fault/flows.hpp"
 #include "fault/scene.hpp"
 
 namespace lovage::fault {
@@ -51,6 +53,48 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& made) {
       return name_of(std::get<0>(made.param)) + "_" + std::get<1>(made.param) + "_" + std::get<2>(made.param);
     });
+
+Flow step(const std::string& name) {
+  return {.name = name, .way = "goes well", .milliseconds = 1};
+}
+
+class WorkflowKilledAt : public testing::TestWithParam<Case> {};
+
+// A chord in a chord's header, and a step behind both: five parts are counted and two chords joined.
+TEST_P(WorkflowKilledAt, ItEndsAsItMustAndEverySuccessorIsSentOnce) {
+  using Kind = Flow::Kind;
+  const auto& [engine, pool, point] = GetParam();
+  Scene scene(engine);
+  const Flow inner{.kind = Kind::chord, .flows = {{.kind = Kind::group, .flows = {step("d"), step("e")}}, step("f")}};
+  const Flow chained{.kind = Kind::chain, .flows = {step("b"), step("c")}};
+  const Flow outer{.kind = Kind::chord,
+                   .flows = {{.kind = Kind::group, .flows = {step("a"), chained, inner}}, step("g")}};
+  const Worker dying = scene.worker(
+      "dying", {.arguments = {"-P", pool, "-c", "2"}, .environment = {"LOVAGE_KILL_POINT=" + point}, .lease = 0.9});
+  const SentFlow sent(scene.app(), {.kind = Kind::chain, .flows = {outer, step("h")}}, 0, scene.path("links"));
+  scene.add_sent(sent.task_ids());
+  const int status = dying->wait();
+  ASSERT_TRUE(WIFSIGNALED(status));
+  ASSERT_EQ(WTERMSIG(status), SIGKILL);
+  const Worker heir = scene.worker("heir", {.arguments = {"-P", pool, "-c", "2"}, .lease = 0.9});
+  EXPECT_EQ(sent.wait_and_compare(30s), "");
+  ASSERT_TRUE(scene.wait_queue([](const auto& queue) { return queue.ready + queue.reserved + queue.scheduled == 0; }));
+  EXPECT_THAT(scene.run_callbacks(), testing::ElementsAreArray(sent.ending().notes));
+  EXPECT_TRUE(scene.dead_letters().empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(, WorkflowKilledAt,
+                         testing::Combine(testing::Values(Engine::redis, Engine::sqlite),
+                                          testing::Values("prefork", "threads"),
+                                          testing::Values("before_count:1", "after_count:5", "before_join:2",
+                                                          "in_continuation:1", "in_continuation:2",
+                                                          "after_continuation:1")),
+                         [](const auto& made) {
+                           std::string name = name_of(std::get<0>(made.param)) + "_" + std::get<1>(made.param) + "_" +
+                                              std::get<2>(made.param);
+                           std::replace(name.begin(), name.end(), ':', '_');
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace lovage::fault

@@ -131,6 +131,11 @@ AsyncResult<> Scene::send(const std::string& id, std::chrono::milliseconds takes
   return app_->result(sent.id());
 }
 
+void Scene::add_sent(const std::vector<std::string>& ids) {
+  const std::lock_guard lock(mutex_);
+  sent_.insert(sent_.end(), ids.begin(), ids.end());
+}
+
 std::vector<std::string> Scene::take_sent() {
   const std::lock_guard lock(mutex_);
   return std::exchange(sent_, {});

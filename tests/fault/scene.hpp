@@ -38,6 +38,8 @@ class Scene {
 
   [[nodiscard]] App& app() noexcept { return *app_; }
   [[nodiscard]] test::RedisServer& redis() { return redis_.value(); }
+  [[nodiscard]] const std::string& broker_url() const noexcept { return broker_url_; }
+  [[nodiscard]] const std::string& backend_url() const noexcept { return backend_url_; }
   [[nodiscard]] std::string path(const std::string& file) const { return (folder_.path() / file).string(); }
 
   struct WorkerOptions {
@@ -61,6 +63,8 @@ class Scene {
   // Sends fault.started: the run appends its id to the file "started", then takes so long. Its callback
   // appends its number to "links", by way of kLinkQueue.
   AsyncResult<> send(const std::string& id, std::chrono::milliseconds takes);
+  // Of tasks that were sent by other means, for the audit.
+  void add_sent(const std::vector<std::string>& ids);
   // The ids of all tasks sent so far, which the audit at the end will not ask for.
   std::vector<std::string> take_sent();
   // Runs the callbacks; returns the lines that they wrote, sorted.
