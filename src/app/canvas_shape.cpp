@@ -286,8 +286,11 @@ Result<void> unroll(Value chain, Array& steps, int depth) {
       return ok;
     }
   }
-  for (std::size_t i = first; i < steps.size(); ++i)
-    append_links(canvas_options(steps[i]), "link_error", options.find("link_error"));
+  for (std::size_t i = first; i < steps.size(); ++i) {
+    // A group that something follows is the header of a chord, whose body hears of its failures.
+    const bool is_header = canvas_kind(steps[i]) == CanvasKind::group && i + 1 < steps.size();
+    if (!is_header) append_links(canvas_options(steps[i]), "link_error", options.find("link_error"));
+  }
   Object& last = canvas_options(steps.back());
   append_links(last, "link", options.find("link"));
   for (const std::string_view name : {"group_id", "group_index", "chord"}) set_default(last, name, options.find(name));

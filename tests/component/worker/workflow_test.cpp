@@ -283,6 +283,15 @@ TEST_P(WorkflowOn, ErrorPropagatesFromTheHeaderToTheBody) {
   EXPECT_THAT(notes.lines(1), ElementsAre("failed " + result.id()));
 }
 
+TEST_P(WorkflowOn, AnErrorInAGroupThatIsAStepOfAChainIsToldOnce) {
+  auto flow = chain(same.s(1), group(boom.s(), add.s(1)), total.s(), add.s(1));
+  flow.link_error(note_id.s());
+  const auto result = flow.delay();
+  EXPECT_THAT([&] { result.get(10s); }, ThrowsMessage<TaskFailed>(HasSubstr("ValueError('boom')")));
+  note.s("the last note").delay().get(10s);
+  EXPECT_THAT(notes.lines(2), UnorderedElementsAre("failed " + result.id(), "the last note"));
+}
+
 TEST_P(WorkflowOn, ErrorPropagatesFromAChainInTheHeader) {
   const auto head = chord(group(chain(boom.s(1), same.s()), same.s(1)), total.s()).delay();
   EXPECT_THAT([&] { head.get(10s); }, ThrowsMessage<TaskFailed>(HasSubstr("ValueError('boom')")));
