@@ -64,7 +64,11 @@ Result<std::vector<std::string>> RedisBackend::chord_parts(const std::string& gr
   if (most == 0) return parts;
   const std::string first = std::to_string(from);
   const std::string last = std::to_string(from + most - 1);
-  auto reply = command({"ZRANGE", chord_keys(prefix_, group_id).parts, first, last}, deadline);
+  const std::string key = chord_keys(prefix_, group_id).parts;
+  auto reply = command({"ZRANGE", key, first, last}, deadline);
+  // A list: Python workers with result_chord_ordered = false began it.
+  if (!reply && reply.error().message.find("WRONGTYPE") != std::string::npos)
+    reply = command({"LRANGE", key, first, last}, deadline);
   if (!reply) return tl::unexpected(reply.error());
   for (auto& item : reply->items) parts.push_back(std::move(item.text));
   return parts;

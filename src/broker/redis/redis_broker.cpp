@@ -72,11 +72,13 @@ Result<void> RedisBroker::probe_results(Deadline deadline) {
   auto connection = pool_.take(deadline);
   if (!connection) return tl::unexpected(connection.error());
   const std::string nobodys = "lovage-probe-" + new_uuid();
-  const auto reply = run(**connection,
-                         {&probe_results_script(),
-                          {keys_.incarnations(), result_key(options_.results->prefix, nobodys)},
-                          {std::to_string(options_.redis.db), std::to_string(options_.results->db), nobodys}},
-                         deadline);
+  const ChordKeys chord = chord_keys(options_.results->prefix, nobodys);
+  const auto reply =
+      run(**connection,
+          {&probe_results_script(),
+           {keys_.incarnations(), result_key(options_.results->prefix, nobodys), chord.parts, chord.size, chord.more},
+           {std::to_string(options_.redis.db), std::to_string(options_.results->db), nobodys}},
+          deadline);
   if (!reply) return tl::unexpected(reply.error());
   if (reply->integer != 1) return fail(Errc::misconfigured, "SELECT in a script leads to another database");
   return {};

@@ -134,7 +134,7 @@ const Script& store_result_script() {
   return kScript;
 }
 const Script& probe_results_script() {
-  static const Script kScript{lua::kProbeResults};
+  static const Script kScript{lua::kChords, lua::kProbeResults};
   return kScript;
 }
 const Script& start_chord_script() {

@@ -222,6 +222,37 @@ TEST_F(RedisChords, KeysOfAWrongTypeAreFoundBeforeAnythingIsWritten) {
   EXPECT_EQ(worker.settle(settlement), SettleStatus::carries_on);
 }
 
+TEST_F(RedisChords, PartsThatPythonWorkersKeepInAListAreCountedThere) {
+  Worker worker(direct);
+  start(4);
+  const std::string theirs = part("theirs", 2).text;
+  results({"RPUSH", key(".j"), theirs});
+  results({"EXPIRE", key(".j"), "100"});
+  EXPECT_EQ(end(worker, part("b", 1)), SettleStatus::settled);
+  EXPECT_EQ(ttl(key(".j")), kNever);
+  EXPECT_EQ(end(worker, part("b", 1, R"("run again")")), SettleStatus::settled);
+  EXPECT_EQ(end(worker, part("theirs", 2, R"("run again")")), SettleStatus::settled);
+  EXPECT_THAT(parts(), ElementsAre(theirs, part("b", 1).text));
+
+  const Token token = reserved(worker, "a");
+  auto undone = ended(token, part("a", 0));
+  undone.chords.push_back({"new", 4});
+  redis({"ACL", "SETUSER", "default", "-expire"});
+  EXPECT_EQ(worker.settle(undone), SettleStatus::failed);
+  redis({"ACL", "SETUSER", "default", "+expire"});
+  EXPECT_THAT(parts(), SizeIs(2));
+
+  EXPECT_EQ(worker.settle(undone), SettleStatus::settled);
+  const Token last = reserved(worker, "c");
+  EXPECT_EQ(worker.settle(ended(last, part("c", 3))), SettleStatus::carries_on);
+  EXPECT_THAT(parts(), ElementsAre(theirs, part("b", 1).text, part("a", 0).text, part("c", 3).text));
+  Settlement join;
+  join.token = last;
+  join.ended_chord = ChordEnd{"g", {"a"}};
+  EXPECT_EQ(worker.settle(join), SettleStatus::settled);
+  EXPECT_EQ(results({"EXISTS", key(".j")}).integer, 0);
+}
+
 // What fails of one settlement is as if it had never come, for those behind it in the batch.
 TEST_F(RedisChords, APartThatCannotBeSettledDoesNotCountForTheOthersOfItsBatch) {
   Worker worker(direct);

@@ -82,6 +82,18 @@ TEST_F(RedisResults, TheResultsKeysAndChannelsAreTriedToo) {
   EXPECT_TRUE(broker_at(url_of_user({}), kResultDb)->probe_results(patience()));
 }
 
+// Found out at the start, and not when a settlement needs them.
+TEST_F(RedisResults, EveryCommandOfASettlementIsTried) {
+  for (const std::string command :
+       {"exists", "type", "mget", "set", "publish", "del", "zcard", "zrange", "zadd", "zrem", "get", "incrby", "decrby",
+        "expire", "pttl", "persist", "pexpire", "unlink"}) {
+    const auto probed = broker_at(url_of_user({"-" + command}), kResultDb)->probe_results(patience());
+    ASSERT_FALSE(probed) << command;
+    EXPECT_EQ(probed.error().code, Errc::refused) << command << ": " << probed.error().message;
+  }
+  EXPECT_TRUE(until([&] { return server.command({"DBSIZE"}, kResultDb).integer == 0; })) << "nothing is left";
+}
+
 TEST_F(RedisResults, AFullMemoryIsNoReason) {
   const auto broker = broker_at(server.url(kBrokerDb), kResultDb);
   server.command({"CONFIG", "SET", "maxmemory", "1"});

@@ -30,11 +30,35 @@ local function part_id(member)
     if ok and type(part) == 'table' then return part[2] end
   end
 end
-local function is_counted(j, score, id)
-  for _, member in ipairs(redis.call('ZRANGE', j, score, score, 'BYSCORE', 'LIMIT', 0, MOST_ALIKE)) do
-    if part_id(member) == id then return true end
+-- How many parts there are, and whether they are in a list: as Python workers keep them with result_chord_ordered =
+-- false, in the order in which they come.
+local function parts_in(j)
+  local count = redis.pcall('ZCARD', j)
+  if type(count) == 'number' then return count, false end
+  if not string.find(count.err, 'WRONGTYPE', 1, true) then error(count.err) end
+  return redis.call('LLEN', j), true
+end
+local function is_counted(j, in_list, part)
+  local alike
+  if in_list then
+    alike = redis.call('LRANGE', j, -MOST_ALIKE, -1)
+  else
+    alike = redis.call('ZRANGE', j, part.score, part.score, 'BYSCORE', 'LIMIT', 0, MOST_ALIKE)
+  end
+  for _, member in ipairs(alike) do
+    if part_id(member) == part.id then return true end
   end
   return false
+end
+local function add_part(j, in_list, part, note)
+  if in_list then
+    redis.call('RPUSH', j, part.text)
+    note('LREM', j, -1, part.text)
+    return true
+  end
+  if redis.call('ZADD', j, 'NX', part.score, part.text) ~= 1 then return false end
+  note('ZREM', j, part.text)
+  return true
 end
 local function without_expiry(key, note)
   local ttl = redis.call('PTTL', key)
@@ -50,7 +74,8 @@ local function look_at(chord, note)
   if known then return known end
   local size, more = redis.call('GET', chord.s), redis.call('GET', chord.t) or 0
   if not tonumber(size or 0) or not tonumber(more) then error('WRONGTYPE text where the size of a chord belongs') end
-  known = {size = size, parts = redis.call('ZCARD', chord.j), needed = size and size + more}
+  known = {size = size, needed = size and size + more}
+  known.parts, known.in_list = parts_in(chord.j)
   known.lasts = size or known.parts > 0 and redis.call('PTTL', chord.j) == -1
   if size then
     for _, key in ipairs({chord.j, chord.s, chord.t}) do without_expiry(key, note) end
@@ -73,9 +98,8 @@ local function count_parts(chord, parts, added, expires, note)
   local known = look_at(chord, note)
   local before = known.parts
   for _, part in ipairs(parts) do
-    local again = known.parts > 0 and is_counted(chord.j, part.score, part.id)
-    if not again and redis.call('ZADD', chord.j, 'NX', part.score, part.text) == 1 then
-      note('ZREM', chord.j, part.text)
+    local again = known.parts > 0 and is_counted(chord.j, known.in_list, part)
+    if not again and add_part(chord.j, known.in_list, part, note) then
       known.parts = known.parts + 1
       if not known.lasts and expires ~= '0' then redis.call('EXPIRE', chord.j, expires) end
     end

@@ -222,13 +222,21 @@ in_results(wanted, function()
   end
 end)
 
+local function refuses_parts(key)
+  if checked[key] == nil then
+    local ok, err = pcall(parts_in, key)
+    checked[key] = not ok and (type(err) == 'table' and err.err or err)
+  end
+  return checked[key]
+end
+
 -- Keys of one name in the two databases are two keys.
 in_results(chorded, function()
   checked = {}
   for _, n in ipairs(chorded) do
     local err = false
     local function look(chord)
-      err = err or refuses(chord.j, 'ZCARD') or refuses(chord.s, 'GET') or refuses(chord.t, 'GET')
+      err = err or refuses_parts(chord.j) or refuses(chord.s, 'GET') or refuses(chord.t, 'GET')
     end
     for _, chord in ipairs(starts[n]) do look(chord) end
     if counts[n] then look(counts[n].chord) end
