@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <utility>
 
@@ -39,11 +40,12 @@ class Maker {
   int below(int limit) { return std::uniform_int_distribution<int>(0, limit - 1)(random_); }
 
   Flow step() {
-    const int dice = below(30);
+    const int dice = below(40);
     return {.name = fmt::format("f{:04}s{:03}", number_, ++steps_),
-            .way = dice == 0  ? "fails"
-                   : dice < 3 ? "retries"
-                              : "goes well",
+            .way = dice == 0   ? "fails"
+                   : dice == 1 ? "expires"
+                   : dice < 4  ? "retries"
+                               : "goes well",
             .milliseconds = below(8)};
   }
   Flow chain(int depth, bool last) {
@@ -112,6 +114,7 @@ class Builder {
     if (is_first) args.insert(args.begin(), Value());
     Signature signature = app_.signature("fault.step", std::move(args));
     signature.link(note(flow.name));
+    if (flow.way == "expires") signature.set({.expires = std::chrono::system_clock::now() - std::chrono::seconds(1)});
     return signature;
   }
 
@@ -164,6 +167,7 @@ class Model {
 
  private:
   Ending::One step(const Flow& flow, const std::string& input, bool is_heard) {
+    if (flow.way == "expires") return {.text = std::nullopt, .failed_step = "expired"};  // which no errback is told
     if (flow.way == "fails") {
       if (is_heard) ending_.notes.insert(errback_);
       return {.text = std::nullopt, .failed_step = flow.name};
@@ -248,7 +252,8 @@ std::vector<std::string> SentFlow::task_ids() const {
 }
 
 std::string text_of(const Flow& flow) {
-  if (flow.kind == Kind::step) return flow.name + (flow.way == "fails" ? "!" : flow.way == "retries" ? "?" : "");
+  const char* const mark = flow.way == "fails" ? "!" : flow.way == "retries" ? "?" : flow.way == "expires" ? "~" : "";
+  if (flow.kind == Kind::step) return flow.name + mark;
   std::string text = flow.kind == Kind::chain ? "chain(" : flow.kind == Kind::group ? "group(" : "chord(";
   if (flow.kind == Kind::chord && flow.is_piped) text = "piped(";
   for (const auto& one : flow.flows) text += (&one == &flow.flows.front() ? "" : ", ") + text_of(one);

@@ -17,7 +17,8 @@ namespace lovage::fault {
 struct Flow {
   enum class Kind { step, chain, group, chord };
   Kind kind = Kind::step;
-  // step: its name, of all flows' steps; "goes well", "fails" or "retries" (once); how long it takes.
+  // step: its name, of all flows' steps; "goes well", "fails", "retries" (once) or "expires" (before it runs); how long
+  // it takes.
   std::string name = {};
   std::string way = {};
   std::int64_t milliseconds = 0;
@@ -40,7 +41,7 @@ struct Ending {
   // Of each result, in their order: its text, or the name of the step whose failure is in it.
   struct One {
     std::optional<std::string> text = {};
-    std::string failed_step = {};
+    std::string failed_step = {};  // "expired": of a step that did
   };
   std::vector<One> results;
   std::multiset<std::string> notes;
