@@ -116,31 +116,38 @@ void Audit::look_again() {
   for (int round = 1; !doubtful_.empty(); ++round) {
     if (round > 1) std::this_thread::sleep_for(kBetweenRounds);
     const std::vector<std::string> ids(doubtful_.begin(), doubtful_.end());
-    std::map<std::string, std::vector<Seen>> places;
+    Look look;
     // A result that was ready before the look and a message that is there at the look do not go together; a result
     // that is ready after it explains why there is no message.
     const auto before = states_of(ids);
-    take(broker_.survey(
-        [&](broker::Sighting sighting) {
-          Seen seen = read(std::move(sighting));
-          if (doubtful_.contains(seen.id)) places[seen.id].push_back(std::move(seen));
-        },
-        kSurveyPatience));
+    take(broker_.survey([&](broker::Sighting sighting) { note_in(look, std::move(sighting)); }, kSurveyPatience));
     const auto after = states_of(ids);
     for (const auto& id : ids) {
-      if (is_explained(id, places[id], before, after)) {
+      if (is_explained(id, look, before, after)) {
         doubtful_.erase(id);
       } else if (round == kRounds) {
         const auto state = after.find(id);
-        add_problem(id, places[id], state == after.end() ? "" : state->second);
+        add_problem(id, look.places[id], state == after.end() ? "" : state->second);
         doubtful_.erase(id);
       }
     }
   }
 }
 
-bool Audit::is_explained(const std::string& id, const std::vector<Seen>& places, const States& before,
-                         const States& after) {
+void Audit::note_in(Look& look, broker::Sighting sighting) const {
+  auto [seen, successors] = read_with_successors(std::move(sighting));
+  for (const auto& successor : successors) {
+    if (!doubtful_.contains(successor.id) || seen.at.place == broker::Place::dead) continue;
+    const char* const why = seen.at.is_continuation ? "for a continuation"
+                            : successor.joins       ? "for its chord"
+                                                    : "for the task before it";
+    look.waiting.emplace(successor.id, AuditPlace{"waits", seen.at.queue, why, {}});
+  }
+  if (doubtful_.contains(seen.id)) look.places[seen.id].push_back(std::move(seen));
+}
+
+bool Audit::is_explained(const std::string& id, Look& look, const States& before, const States& after) {
+  const std::vector<Seen>& places = look.places[id];
   const auto ready = [&](const States& states) -> std::optional<std::string> {
     const auto state = states.find(id);
     return state != states.end() && states::is_ready(state->second) ? std::optional(state->second) : std::nullopt;
@@ -148,8 +155,13 @@ bool Audit::is_explained(const std::string& id, const std::vector<Seen>& places,
   if (places.size() > 1) return false;
   if (places.empty()) {
     const auto state = ready(after);
-    if (state) found_.insert_or_assign(id, number_of({"done", "", *state, {}}));
-    return state.has_value();
+    const auto waiting = look.waiting.find(id);
+    if (state) {
+      found_.insert_or_assign(id, number_of({"done", "", *state, {}}));
+    } else if (waiting != look.waiting.end()) {
+      found_.insert_or_assign(id, number_of(waiting->second));
+    }
+    return state || waiting != look.waiting.end();
   }
   const Seen& seen = places.front();
   const auto state = ready(before);

@@ -20,7 +20,7 @@ namespace lovage::cli {
 
 // One row of the summary.
 struct AuditPlace {
-  std::string place;  // "queued", ..., "started", "done"
+  std::string place;  // "queued", ..., "started", "done"; "waits": for the tasks before it in its workflow
   std::string where;  // the queue
   std::string why;
   IncarnationId holder;  // inbox, reserved, started
@@ -56,7 +56,13 @@ class Audit {
   void expect(const std::vector<std::string>& expected);
   void compare_with_results();
   void look_again();
-  bool is_explained(const std::string& id, const std::vector<Seen>& places, const States& before, const States& after);
+  // What one look found: where ids are, and of those that have no message yet, where what leads to them is.
+  struct Look {
+    std::map<std::string, std::vector<Seen>> places;
+    std::map<std::string, AuditPlace> waiting;
+  };
+  void note_in(Look& look, broker::Sighting sighting) const;
+  bool is_explained(const std::string& id, Look& look, const States& before, const States& after);
   void add_problem(const std::string& id, const std::vector<Seen>& places, const std::string& state);
   [[nodiscard]] States states_of(const std::vector<std::string>& ids) const;
   PlaceNumber number_of(const AuditPlace& place);

@@ -30,10 +30,25 @@ struct Finding {
   std::vector<Seen> places;
   std::map<std::pair<std::string, int>, std::uint64_t> waiting;  // messages, by queue and priority list
   std::string state = std::string(states::pending);
+  // What has to be done before it is sent: one of them, and how many there are.
+  std::optional<Seen> before;
+  bool joins = false;
+  std::uint64_t before_count = 0;
 };
 
 std::string state_of(backend::Backend* backend, const std::string& id) {
   return backend == nullptr ? std::string(states::pending) : current_result(*backend, id).status;
+}
+
+void note_in(Finding& finding, SeenOnItsWay found, const std::string& id) {
+  auto& [seen, successors] = found;
+  const auto successor = std::ranges::find(successors, id, &Successor::id);
+  if (successor != successors.end() && seen.at.place != broker::Place::dead) {
+    ++finding.before_count;
+    finding.joins = successor->joins;
+    if (!finding.before) finding.before = seen;
+  }
+  if (seen.id == id) finding.places.push_back(std::move(seen));
 }
 
 // A message that moves may be missed or seen twice by one look: the last of some looks counts.
@@ -45,12 +60,12 @@ Finding find(broker::Broker& broker, backend::Backend* backend, const std::strin
     take(broker.survey(
         [&](broker::Sighting sighting) {
           if (sighting.place == broker::Place::queued) ++finding.waiting[{sighting.queue, sighting.step}];
-          Seen seen = read(std::move(sighting));
-          if (seen.id == id) finding.places.push_back(std::move(seen));
+          note_in(finding, read_with_successors(std::move(sighting)), id);
         },
         kSurveyPatience));
     finding.state = state_of(backend, id);
-    const bool clear = finding.places.size() == 1 || (finding.places.empty() && states::is_ready(finding.state));
+    const bool is_explained = states::is_ready(finding.state) || finding.before;
+    const bool clear = finding.places.size() == 1 || (finding.places.empty() && is_explained);
     if (clear || look == kLooks) return finding;
     std::this_thread::sleep_for(kBetween);
   }
@@ -188,6 +203,27 @@ class Explanation {
   const Finding& finding_;
 };
 
+// It has no message yet.
+Answer waits(const Finding& finding) {
+  const Seen& before = *finding.before;
+  Answer answer{.text = {}, .facts = {{"place", "waits"}, {"queue", before.at.queue}}, .code = kOk};
+  if (before.at.is_continuation) {
+    answer.text = fmt::format("is sent next: a continuation of its workflow {}", place_text(before));
+    answer.facts.set("for", "a continuation");
+    return answer;
+  }
+  answer.facts.set("for", before.id);
+  if (!finding.joins) {
+    answer.text = fmt::format("waits for the task before it: {}, {}", before.id, place_text(before));
+    return answer;
+  }
+  answer.text = fmt::format("waits for the chord {}: {} not done, such as {}, {}", before.group_id,
+                            count_of(finding.before_count, "header task"), before.id, place_text(before));
+  answer.facts.set("chord", before.group_id);
+  answer.facts.set("left", finding.before_count);
+  return answer;
+}
+
 Answer explain(Session& session, broker::Broker& broker, backend::Backend* backend, const std::string& id) {
   const Finding finding = find(broker, backend, id);
   if (finding.places.size() == 1) {
@@ -210,6 +246,7 @@ Answer explain(Session& session, broker::Broker& broker, backend::Backend* backe
     return {
         fmt::format("is done: {}; lovage result {} prints its result", finding.state, id), {{"place", "done"}}, kOk};
   }
+  if (finding.before) return waits(finding);
   if (finding.state != states::pending) {
     return {fmt::format("has no message, though its state is {}: it was purged, acknowledged early (task_acks_late = "
                         "false), or is at a worker of another broker",

@@ -9,6 +9,7 @@
 #include "cli/print.hpp"
 #include "cli/session.hpp"
 #include "cli/sweeping.hpp"
+#include "cli/whereabouts.hpp"
 
 namespace lovage::cli {
 namespace {
@@ -29,6 +30,14 @@ std::string live_workers(broker::Broker& broker, std::chrono::milliseconds tick)
   return names;
 }
 
+// Work that settlements left to workers, in Lovage's own words.
+std::uint64_t continuations_in(broker::Broker& broker) {
+  std::uint64_t count = 0;
+  take(broker.survey([&](const broker::Sighting& sighting) { count += sighting.is_continuation ? 1 : 0; },
+                     kSurveyPatience));
+  return count;
+}
+
 int handback(Session& session, const Options& options) {
   auto& broker = session.broker();
   const Config& config = session.core().config();
@@ -42,8 +51,11 @@ int handback(Session& session, const Options& options) {
   SweepCounts counts;
   Sweeping(broker, config.worker_lease).until_the_dead_are_known(counts);
   counts.released += take(broker.release(broker::Broker::Scheduled::all, management_deadline()));
+  const std::uint64_t continuations = continuations_in(broker);
   if (options.json) {
-    print_json(as_json(counts));
+    Object out = as_json(counts);
+    out.set("continuations", continuations);
+    print_json(std::move(out));
     return kOk;
   }
   std::uint64_t given_back = 0;
@@ -54,6 +66,12 @@ int handback(Session& session, const Options& options) {
   print(fmt::format("Handed {} back to the queues: {} from dead workers, {} from schedules.",
                     count_of(given_back + counts.released, "message"), given_back, counts.released));
   if (!live.empty()) print("What " + live + " holds stays there.");
+  if (continuations > 0) {
+    print(
+        fmt::format("{} of workflows stay{}: no Python worker can carry them out. A Lovage worker that serves their "
+                    "queues does; lovage audit lists them.",
+                    count_of(continuations, "continuation"), continuations == 1 ? "s" : ""));
+  }
   return kOk;
 }
 

@@ -20,20 +20,21 @@ std::string why_scheduled(const broker::Marks& marks, const wire::TaskMessage& m
   return message.eta ? "eta" : "delayed";
 }
 
-}  // namespace
-
-Seen read(broker::Sighting sighting) {
+Seen read(broker::Sighting sighting, std::vector<Successor>* successors) {
   Seen seen;
   if (sighting.is_continuation) {
     seen.why = "continuation";
+    if (successors != nullptr) *successors = successors_of_continuation(sighting.bytes);
     std::string().swap(sighting.bytes);
     seen.at = std::move(sighting);
     return seen;
   }
   auto message = wire::decode_envelope(sighting.bytes);
   if (message) {
+    if (successors != nullptr) *successors = successors_of(*message);
     seen.id = std::move(message->id);
     seen.task = std::move(message->task);
+    seen.group_id = message->group_id.value_or("");
     if (message->eta) seen.eta = message->eta->at;
     seen.sent_again = message->custom_headers.find("lovage_history") != nullptr;
   } else {
@@ -49,6 +50,18 @@ Seen read(broker::Sighting sighting) {
   std::string().swap(sighting.bytes);
   seen.at = std::move(sighting);
   return seen;
+}
+
+}  // namespace
+
+Seen read(broker::Sighting sighting) {
+  return read(std::move(sighting), nullptr);
+}
+
+SeenOnItsWay read_with_successors(broker::Sighting sighting) {
+  SeenOnItsWay found;
+  found.seen = read(std::move(sighting), &found.successors);
+  return found;
 }
 
 std::string_view name_of(broker::Place place) noexcept {
@@ -81,14 +94,15 @@ std::string place_text(const Seen& seen) {
       return fmt::format("held by a Python worker, of '{}'", at.queue);
     case broker::Place::inbox:
     case broker::Place::reserved:
-      return fmt::format("{} by {}, of '{}'", at.place == broker::Place::inbox ? "taken" : "reserved",
+      return fmt::format("{}{} by {}, of '{}'", at.is_continuation ? "is " : "",
+                         at.place == broker::Place::inbox ? "taken" : "reserved",
                          at.holder.get().empty() ? "nobody" : at.holder.get(), at.queue);
     case broker::Place::scheduled:
       return fmt::format("scheduled for '{}' at {} ({})", at.queue, at.due ? iso(*at.due) : "?", seen.why);
     case broker::Place::dead:
       return fmt::format("dead letter {} ({})", at.letter_key, seen.why);
     case broker::Place::adoption:
-      return fmt::format("waits for a worker, of '{}'", at.queue);
+      return fmt::format("waits for a worker that serves '{}'", at.queue);
   }
   return "?";
 }

@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include <lovage/value.hpp>
+#include <lovage/lovage.hpp>
 
 #include "support/program.hpp"
 #include "support/redis_server.hpp"
@@ -193,6 +193,59 @@ TEST_F(RedisOperations, HandbackLeavesNothingToLovageAlone) {
                     HasSubstr("Handed 2 messages back to the queues: 1 from dead workers, 1 from schedules.")));
   EXPECT_EQ(server_.command({"LLEN", "celery"}).integer, 2);
   EXPECT_THAT(kinds(json({"audit", "--ids-from", file_of("held\nlater\n")})), IsEmpty());
+}
+
+// Workflows of this test's own: add, then "second"; and a chord of two with "body" behind it, whose result "after"
+// takes.
+class RedisWorkflows : public RedisOperations {
+ protected:
+  RedisWorkflows() {
+    Config config;
+    config.broker_url = config.result_backend = broker();
+    App app("flows", config);
+    const auto add = app.signature("tasks.add", Array{1});
+    const auto named = [&](const std::string& id) {
+      auto signature = add;
+      signature.set({.task_id = id});
+      return signature;
+    };
+    chain(std::vector<Signature>{named("first"), named("second")}).delay();
+    const auto header = group(std::vector<Signature>{named("left"), named("right")});
+    const auto joined = chain(std::vector<Signature>{chord(header, named("body")), named("after")}).delay();
+    chord_ = parent_group(joined.parent().value()).value().id();
+  }
+  [[nodiscard]] std::string ids() const { return file_of("first\nsecond\nleft\nright\nbody\nafter\n"); }
+  std::string chord_;
+};
+
+TEST_F(RedisWorkflows, AuditAndExplainSayOfATaskWhatItWaitsFor) {
+  const Ended audit = run({"audit", "--ids-from", ids()});
+  EXPECT_EQ(audit.code, 0) << audit.out << audit.err;
+  EXPECT_THAT(audit.out, AllOf(HasSubstr("for the task before it"), HasSubstr("for its chord")));
+  EXPECT_EQ(run({"explain", "second"}).out, "second waits for the task before it: first, queued in 'celery'.\n");
+  for (const std::string id : {"body", "after"}) {
+    const std::string line = run({"explain", id}).out;
+    EXPECT_THAT(line, StartsWith(id + " waits for the chord " + chord_ + ": 2 header tasks not done, such as "));
+    const Value facts = json({"explain", id});
+    EXPECT_EQ(text(facts, "chord"), chord_);
+    EXPECT_EQ(*facts.find("left"), Value(2));
+  }
+}
+
+TEST_F(RedisWorkflows, ContinuationsAreNamedAndStayWhenTheRestGoesBack) {
+  server_.command({"DEL", "celery"});
+  const std::string join = R"(["join-1", {"group_id": "g", "body": {"task": "tasks.add", "args": [], "kwargs": {}, )"
+                           R"("options": {"task_id": "body"}}, "root_id": "r", "parent_id": "p"}])";
+  server_.command({"RPUSH", "lovage:1:continuations", "celery\n" + join});
+  EXPECT_THAT(run({"audit", "--ids-from", file_of("body\n")}).out, HasSubstr("for a continuation"));
+  EXPECT_EQ(run({"explain", "body"}).out,
+            "body is sent next: a continuation of its workflow waits for a worker that serves 'celery'.\n");
+  EXPECT_THAT(run({"handback"}).out, HasSubstr("1 continuation of workflows stays: no Python worker can"));
+  EXPECT_EQ(*json({"handback"}).find("continuations"), Value(1));
+  EXPECT_EQ(server_.command({"LLEN", "lovage:1:continuations"}).integer, 1);
+  register_dead("dead");
+  hold("dead", "\x01" + join);
+  EXPECT_THAT(run({"explain", "body"}).out, HasSubstr("a continuation of its workflow "));
 }
 
 TEST_F(RedisOperations, ADeadLetterIsSentAgainAsANewTaskWithItsHistory) {
