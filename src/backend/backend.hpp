@@ -15,6 +15,7 @@ namespace lovage::backend {
 
 using broker::ChordCount;
 using broker::ChordEnd;
+using broker::ChordParts;
 using broker::ChordStart;
 using broker::StoreResult;
 
@@ -47,9 +48,9 @@ class Backend {
   virtual Result<void> extend_chord(const std::string& group_id, Deadline deadline) = 0;
   // Whether all parts are there, whoever brought the last one: repeating it does no harm until the chord has ended.
   virtual Result<bool> count_parts(const ChordCount& count, Deadline deadline) = 0;
-  // At most `most` parts' texts, in the order of their indices, from this position.
-  virtual Result<std::vector<std::string>> chord_parts(const std::string& group_id, std::size_t from, std::size_t most,
-                                                       Deadline deadline) = 0;
+  // At most `most` parts. `from`: what the call before it said in `next`; empty: the first ones.
+  virtual Result<ChordParts> chord_parts(const std::string& group_id, const std::string& from, std::size_t most,
+                                         Deadline deadline) = 0;
   virtual Result<void> end_chord(const ChordEnd& end, Deadline deadline) = 0;
 
   // Groups by id, so that another process finds them. Celery: GroupResult.save, restore, delete.

@@ -1,6 +1,7 @@
 // What a store keeps of a chord: how many header tasks it has, and the parts, what became of those that have ended.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -28,6 +29,16 @@ struct ChordCount {
   // Left under the message's token, in the same step, when these are the last: whoever holds it joins the chord.
   std::string continuation;
 };
+
+// Some of a chord's parts: their texts, in the order of their indices.
+struct ChordParts {
+  std::vector<std::string> texts;
+  std::string next;  // where those begin that come behind them, in the store's own words; empty: there are no more
+};
+
+// While a chord lives, the results of its header tasks last for so long beside result_expires: those of one that never
+// ends are not kept for ever.
+inline constexpr std::chrono::hours kChordLasts{30 * 24};
 
 // The chord's counts and parts are removed, and the results of its header tasks begin to expire.
 struct ChordEnd {

@@ -152,19 +152,19 @@ bool Outbox::finish(Item& item) {
 
 bool Outbox::read(Reading& reading) {
   std::vector<std::string> parts;
+  std::string next;  // read on from here after a failure
   const auto read_chunk = [&](const auto& /*left*/) {
     std::vector<Result<void>> outcomes;
-    for (;;) {
-      auto chunk = backend_->chord_parts(reading.group_id, parts.size(), kPartsAtOnce, Deadline::after(kCallBudget));
+    do {
+      auto chunk = backend_->chord_parts(reading.group_id, next, kPartsAtOnce, Deadline::after(kCallBudget));
       if (!chunk) {
         outcomes.emplace_back(tl::unexpected(chunk.error()));
-        break;
+        return outcomes;
       }
-      std::move(chunk->begin(), chunk->end(), std::back_inserter(parts));
-      if (chunk->size() == kPartsAtOnce) continue;
-      outcomes.emplace_back();
-      break;
-    }
+      std::move(chunk->texts.begin(), chunk->texts.end(), std::back_inserter(parts));
+      next = std::move(chunk->next);
+    } while (!next.empty());
+    outcomes.emplace_back();
     return outcomes;
   };
   if (backend_ != nullptr && !until_done(std::vector{reading.group_id}, read_chunk, "read the parts of a chord"))

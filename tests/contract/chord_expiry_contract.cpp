@@ -75,6 +75,22 @@ TEST_P(ChordExpiry, AChordThatWaitsLongStillFires) {
   EXPECT_THAT(parts(), SizeIs(2));
 }
 
+// A header task was lost for good: purged, say.
+TEST_P(ChordExpiry, ResultsAndTheGroupOfAChordThatNeverEndsExpireAtLast) {
+  Worker worker(*store);
+  start(2);
+  save("g", "text");
+  EXPECT_EQ(end(worker, part("a", 0)), SettleStatus::settled);
+  store->pass(broker::kChordLasts);
+  EXPECT_TRUE(has_result("a"));
+  EXPECT_THAT(group("g"), Optional(std::string("text")));
+  store->pass(kLong);
+  EXPECT_FALSE(has_result("a"));
+  EXPECT_EQ(group("g"), std::nullopt);
+  EXPECT_EQ(end(worker, part("b", 1)), SettleStatus::carries_on) << "its parts stay, should it end after all";
+  EXPECT_THAT(parts(), SizeIs(2));
+}
+
 TEST_P(ChordExpiry, WhatIsCountedForASizeThatNobodySaysExpires) {
   Worker worker(*store);
   for (int i = 0; i < 2; ++i) ASSERT_TRUE(store->backend()->extend_chord("g", patience()));

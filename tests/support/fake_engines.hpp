@@ -180,8 +180,8 @@ class FakeBackend final : public backend::Backend {
     return {};
   }
   Result<bool> count_parts(const backend::ChordCount&, Deadline) override { return false; }
-  Result<std::vector<std::string>> chord_parts(const std::string&, std::size_t, std::size_t, Deadline) override {
-    return std::vector<std::string>{};
+  Result<backend::ChordParts> chord_parts(const std::string&, const std::string&, std::size_t, Deadline) override {
+    return backend::ChordParts{};
   }
   Result<void> end_chord(const backend::ChordEnd& end, Deadline) override {
     const std::lock_guard lock(mutex_);

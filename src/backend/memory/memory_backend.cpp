@@ -36,8 +36,8 @@ class MemoryBackend final : public Backend {
     return {};
   }
   Result<bool> count_parts(const ChordCount& count, Deadline) override { return store_->count_parts(count); }
-  Result<std::vector<std::string>> chord_parts(const std::string& group_id, std::size_t from, std::size_t most,
-                                               Deadline) override {
+  Result<ChordParts> chord_parts(const std::string& group_id, const std::string& from, std::size_t most,
+                                 Deadline) override {
     return store_->chord_parts(group_id, from, most);
   }
   Result<void> end_chord(const ChordEnd& end, Deadline) override {

@@ -1,4 +1,5 @@
 // RedisBackend: chords and groups, under the keys that Python workers use too.
+#include <charconv>
 #include <utility>
 
 #include "backend/redis/redis_backend.hpp"
@@ -58,19 +59,23 @@ Result<bool> RedisBackend::count_parts(const ChordCount& count, Deadline deadlin
   return reply->integer == 1;
 }
 
-Result<std::vector<std::string>> RedisBackend::chord_parts(const std::string& group_id, std::size_t from,
-                                                           std::size_t most, Deadline deadline) {
-  std::vector<std::string> parts;
+// The next ones begin at a rank.
+Result<ChordParts> RedisBackend::chord_parts(const std::string& group_id, const std::string& from, std::size_t most,
+                                             Deadline deadline) {
+  ChordParts parts;
   if (most == 0) return parts;
-  const std::string first = std::to_string(from);
-  const std::string last = std::to_string(from + most - 1);
+  std::size_t first = 0;
+  std::from_chars(from.data(), from.data() + from.size(), first);
+  const std::string begin = std::to_string(first);
+  const std::string last = std::to_string(first + most - 1);
   const std::string key = chord_keys(prefix_, group_id).parts;
-  auto reply = command({"ZRANGE", key, first, last}, deadline);
+  auto reply = command({"ZRANGE", key, begin, last}, deadline);
   // A list: Python workers with result_chord_ordered = false began it.
   if (!reply && reply.error().message.find("WRONGTYPE") != std::string::npos)
-    reply = command({"LRANGE", key, first, last}, deadline);
+    reply = command({"LRANGE", key, begin, last}, deadline);
   if (!reply) return tl::unexpected(reply.error());
-  for (auto& item : reply->items) parts.push_back(std::move(item.text));
+  for (auto& item : reply->items) parts.texts.push_back(std::move(item.text));
+  if (parts.texts.size() == most) parts.next = std::to_string(first + most);
   return parts;
 }
 

@@ -37,8 +37,8 @@ class RedisBackend final : public Backend {
   Result<void> start_chord(const ChordStart& start, Deadline deadline) override;
   Result<void> extend_chord(const std::string& group_id, Deadline deadline) override;
   Result<bool> count_parts(const ChordCount& count, Deadline deadline) override;
-  Result<std::vector<std::string>> chord_parts(const std::string& group_id, std::size_t from, std::size_t most,
-                                               Deadline deadline) override;
+  Result<ChordParts> chord_parts(const std::string& group_id, const std::string& from, std::size_t most,
+                                 Deadline deadline) override;
   Result<void> end_chord(const ChordEnd& end, Deadline deadline) override;
   Result<void> save_group(const std::string& group_id, const std::string& text, Deadline deadline) override;
   Result<std::optional<std::string>> restore_group(const std::string& group_id, Deadline deadline) override;

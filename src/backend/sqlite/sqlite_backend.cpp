@@ -113,8 +113,8 @@ class SqliteBackend final : public Backend {
     if (!counted) return tl::unexpected(counted.error());
     return complete;
   }
-  Result<std::vector<std::string>> chord_parts(const std::string& group_id, std::size_t from, std::size_t most,
-                                               Deadline deadline) override {
+  Result<ChordParts> chord_parts(const std::string& group_id, const std::string& from, std::size_t most,
+                                 Deadline deadline) override {
     auto store = access_->acquire(deadline);
     if (!store) return tl::unexpected(store.error());
     return (*store)->chord_parts(group_id, from, most);

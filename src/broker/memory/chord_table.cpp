@@ -1,6 +1,7 @@
 #include "broker/memory/chord_table.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <utility>
 
@@ -69,15 +70,18 @@ bool ChordTable::claim(const std::string& group_id) {
   return known != chords_.end() && !std::exchange(known->second.claimed, true);
 }
 
-std::vector<std::string> ChordTable::parts(const std::string& group_id, std::size_t from, std::size_t most,
-                                           Timestamp now) {
-  std::vector<std::string> texts;
+// The next ones begin at a position.
+ChordParts ChordTable::parts(const std::string& group_id, const std::string& from, std::size_t most, Timestamp now) {
+  ChordParts parts;
   Chord* const chord = find(group_id, now);
-  if (chord == nullptr) return texts;
+  if (chord == nullptr || most == 0) return parts;
   // Once, when all are there; parts of one index stay as they came.
   if (!std::exchange(chord->in_order, true)) std::stable_sort(chord->parts.begin(), chord->parts.end(), is_before);
-  for (; from < chord->parts.size() && texts.size() < most; ++from) texts.push_back(chord->parts[from].text);
-  return texts;
+  std::size_t at = 0;
+  std::from_chars(from.data(), from.data() + from.size(), at);
+  for (; at < chord->parts.size() && parts.texts.size() < most; ++at) parts.texts.push_back(chord->parts[at].text);
+  if (at < chord->parts.size()) parts.next = std::to_string(at);
+  return parts;
 }
 
 void ChordTable::end(const std::string& group_id, Timestamp now) {
@@ -89,7 +93,7 @@ void ChordTable::end(const std::string& group_id, Timestamp now) {
 void ChordTable::save_group(const std::string& group_id, std::string text, Timestamp now) {
   const Chord* const chord = find(group_id, now);
   const bool lives = chord != nullptr && chord->size;
-  groups_[group_id] = {std::move(text), lives ? std::nullopt : expiry(now)};
+  groups_[group_id] = {std::move(text), expiry(lives ? now + kChordLasts : now)};
 }
 
 std::optional<std::string> ChordTable::restore_group(const std::string& group_id, Timestamp now) const {

@@ -30,7 +30,7 @@ class ChordTable {
   Counted count(const ChordCount& count, Timestamp now);
   // Of a chord that is complete: true for one caller alone, who leaves the continuation.
   bool claim(const std::string& group_id);
-  std::vector<std::string> parts(const std::string& group_id, std::size_t from, std::size_t most, Timestamp now);
+  ChordParts parts(const std::string& group_id, const std::string& from, std::size_t most, Timestamp now);
   void end(const std::string& group_id, Timestamp now);
 
   // The group of a chord that lives expires counted from the chord's end.

@@ -14,7 +14,8 @@ constexpr std::size_t kExpirePerPut = 2;
 }  // namespace
 
 bool ResultTable::has_expired(const Stored& stored, Timestamp now) const noexcept {
-  return expires_.count() > 0 && !stored.kept && stored.at + expires_ <= now;
+  if (expires_.count() == 0) return false;
+  return stored.at + expires_ + (stored.kept ? kChordLasts : std::chrono::hours(0)) <= now;
 }
 
 bool ResultTable::put(StoreResult result, Timestamp now) {
@@ -51,10 +52,11 @@ void ResultTable::forget(std::string_view task_id) {
   list_of(*stored).erase(stored);
 }
 
-void ResultTable::keep(std::string_view task_id) {
+void ResultTable::keep(std::string_view task_id, Timestamp now) {
   const auto known = by_id_.find(task_id);
-  if (known == by_id_.end() || known->second->kept) return;
+  if (known == by_id_.end() || known->second->kept || has_expired(*known->second, now)) return;
   known->second->kept = true;
+  known->second->at = now;
   kept_.splice(kept_.end(), by_time_, known->second);
 }
 
@@ -68,9 +70,11 @@ void ResultTable::let_go(std::string_view task_id, Timestamp now) {
 
 std::size_t ResultTable::expire(Timestamp now, std::size_t most) {
   std::size_t removed = 0;
-  for (; removed < most && !by_time_.empty() && has_expired(by_time_.front(), now); ++removed) {
-    by_id_.erase(by_time_.front().result.task_id);
-    by_time_.pop_front();
+  for (auto* const list : {&by_time_, &kept_}) {
+    for (; removed < most && !list->empty() && has_expired(list->front(), now); ++removed) {
+      by_id_.erase(list->front().result.task_id);
+      list->pop_front();
+    }
   }
   return removed;
 }

@@ -23,8 +23,8 @@ class ResultTable {
   bool put(StoreResult result, Timestamp now);
   [[nodiscard]] const StoreResult* find(std::string_view task_id, Timestamp now) const;
   void forget(std::string_view task_id);
-  // It has no expiry from now on, until it is stored anew or let go: then it expires counted from that.
-  void keep(std::string_view task_id);
+  // It expires kChordLasts later, until it is stored anew or let go: then it expires counted from that.
+  void keep(std::string_view task_id, Timestamp now);
   void let_go(std::string_view task_id, Timestamp now);
   // Removes some results that have expired; how many.
   std::size_t expire(Timestamp now, std::size_t most);
@@ -41,8 +41,8 @@ class ResultTable {
   ByTime& list_of(const Stored& stored) noexcept { return stored.kept ? kept_ : by_time_; }
 
   std::chrono::seconds expires_;
-  ByTime by_time_;  // the oldest first
-  ByTime kept_;
+  ByTime by_time_;                                                // the oldest first
+  ByTime kept_;                                                   // so are these
   std::unordered_map<std::string_view, ByTime::iterator> by_id_;  // the texts are those of the lists
 };
 

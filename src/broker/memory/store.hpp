@@ -115,7 +115,7 @@ class Store {
   void start_chord(const ChordStart& start);
   void extend_chord(const std::string& group_id);
   bool count_parts(const ChordCount& count);
-  std::vector<std::string> chord_parts(const std::string& group_id, std::size_t from, std::size_t most);
+  ChordParts chord_parts(const std::string& group_id, const std::string& from, std::size_t most);
   void end_chord(const ChordEnd& end);
   void save_group(const std::string& group_id, const std::string& text);
   std::optional<std::string> restore_group(const std::string& group_id);

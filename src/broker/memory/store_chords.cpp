@@ -17,16 +17,16 @@ bool Store::count_parts(const ChordCount& parts) {
   return count(parts, clock().now());
 }
 
-// The results of a chord that lives do not expire.
+// The results of a chord that lives expire much later.
 bool Store::count(const ChordCount& parts, Timestamp now) {
   const auto counted = chords_.count(parts, now);
   if (counted.is_live) {
-    for (const auto& part : parts.parts) results_.keep(part.task_id);
+    for (const auto& part : parts.parts) results_.keep(part.task_id, now);
   }
   return counted.complete;
 }
 
-std::vector<std::string> Store::chord_parts(const std::string& group_id, std::size_t from, std::size_t most) {
+ChordParts Store::chord_parts(const std::string& group_id, const std::string& from, std::size_t most) {
   const std::lock_guard lock(mutex_);
   return chords_.parts(group_id, from, most, clock().now());
 }

@@ -104,7 +104,7 @@ class Store {
     bool continued = false;  // and whoever brought the last one has been told
   };
   Result<Counted> count_parts(const ChordCount& count);
-  Result<std::vector<std::string>> chord_parts(const std::string& group_id, std::size_t from, std::size_t most);
+  Result<ChordParts> chord_parts(const std::string& group_id, const std::string& from, std::size_t most);
   Result<void> end_chord(const ChordEnd& end);
   Result<void> save_group(const std::string& group_id, const std::string& text);
   Result<std::optional<std::string>> restore_group(const std::string& group_id);

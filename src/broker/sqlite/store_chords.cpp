@@ -1,4 +1,5 @@
 // Chords and groups: how many parts a chord has, and the parts in the order of the header.
+#include <charconv>
 #include <limits>
 
 #include "broker/sqlite/store.hpp"
@@ -7,6 +8,22 @@ namespace lovage::broker::sqlite {
 namespace {
 
 constexpr std::int64_t kBehindAllOthers = std::numeric_limits<std::int64_t>::max();
+
+constexpr std::int64_t kChordLastsIn = std::chrono::microseconds(kChordLasts).count();
+
+// By what the parts of a chord are in order.
+struct PartKey {
+  std::int64_t number = std::numeric_limits<std::int64_t>::min();
+  std::int64_t id = 0;
+};
+
+PartKey key_from(const std::string& text) {
+  PartKey key;
+  const char* const end = text.data() + text.size();
+  const auto number = std::from_chars(text.data(), end, key.number);
+  if (number.ptr != end) std::from_chars(number.ptr + 1, end, key.id);
+  return key;
+}
 
 std::int64_t now_in(const Store& store) {
   return store.now().time_since_epoch().count();
@@ -92,9 +109,11 @@ Result<Store::Counted> Store::count_parts(const ChordCount& count) {
                      .run();
     if (!added) return tl::unexpected(added.error());
     fresh += *added;
-    if (!chord->size) continue;
-    auto kept = db_->query("UPDATE results SET expires = NULL WHERE task_id = ? AND expires IS NOT NULL")
+    const auto expires = expiry();
+    if (!chord->size || !expires) continue;
+    auto kept = db_->query("UPDATE results SET expires = ?2 WHERE task_id = ?1 AND expires IS NOT NULL")
                     .bind_text(1, part.task_id)
+                    .bind(2, *expires + kChordLastsIn)
                     .run();
     if (!kept) return tl::unexpected(kept.error());
   }
@@ -108,21 +127,27 @@ Result<Store::Counted> Store::count_parts(const ChordCount& count) {
   return Counted{chord->size && chord->parts >= *chord->size + chord->extensions, chord->continued};
 }
 
-Result<std::vector<std::string>> Store::chord_parts(const std::string& group_id, std::size_t from, std::size_t most) {
-  // What comes before is skipped in the index, which is small: the parts' texts are not read.
+// The next ones begin behind a number and an id, so that no page reads the ones before it again.
+Result<ChordParts> Store::chord_parts(const std::string& group_id, const std::string& from, std::size_t most) {
+  ChordParts parts;
+  if (most == 0) return parts;
+  const PartKey behind = key_from(from);
   auto rows = db_->query(
-      "SELECT text FROM chord_parts"
+      "SELECT text, number, id FROM chord_parts"
       " WHERE chord = (SELECT id FROM chords WHERE group_id = ? AND (expires IS NULL OR expires > ?))"
-      " ORDER BY number, id LIMIT ? OFFSET ?");
+      " AND (number, id) > (?, ?) ORDER BY number, id LIMIT ?");
   rows.bind_text(1, group_id).bind(2, now_in(*this));
-  rows.bind(3, static_cast<std::int64_t>(most)).bind(4, static_cast<std::int64_t>(from));
-  std::vector<std::string> texts;
+  rows.bind(3, behind.number).bind(4, behind.id).bind(5, static_cast<std::int64_t>(most));
+  PartKey last;
   for (;;) {
     auto more = rows.step();
     if (!more) return tl::unexpected(more.error());
-    if (!*more) return texts;
-    texts.emplace_back(rows.text(0));
+    if (!*more) break;
+    parts.texts.emplace_back(rows.text(0));
+    last = {rows.integer(1), rows.integer(2)};
   }
+  if (parts.texts.size() == most) parts.next = std::to_string(last.number) + ":" + std::to_string(last.id);
+  return parts;
 }
 
 Result<void> Store::end_chord(const ChordEnd& end) {
@@ -151,7 +176,8 @@ Result<void> Store::save_group(const std::string& group_id, const std::string& t
   if (!chord) return tl::unexpected(chord.error());
   auto insert = db_->query("INSERT OR REPLACE INTO saved_groups(id, text, expires) VALUES(?, ?, ?)");
   insert.bind_text(1, group_id).bind_blob(2, text);
-  if (const auto expires = *chord && (*chord)->size ? std::nullopt : expiry()) insert.bind(3, *expires);
+  const bool lives = *chord && (*chord)->size;
+  if (const auto expires = expiry()) insert.bind(3, *expires + (lives ? kChordLastsIn : 0));
   if (auto done = insert.run(); !done) return tl::unexpected(done.error());
   return {};
 }

@@ -41,7 +41,7 @@ class RedisBackendChords : public testing::Test {
   static std::string key(const std::string& suffix) { return "res_celery-taskset-meta-g" + suffix; }
   std::int64_t ttl(const std::string& key) { return server.command({"TTL", key}).integer; }
   std::string value(const std::string& key) { return server.command({"GET", key}).text; }
-  std::vector<std::string> parts(RedisBackend& from) { return from.chord_parts("g", 0, 100, soon()).value(); }
+  std::vector<std::string> parts(RedisBackend& from) { return from.chord_parts("g", "", 100, soon()).value().texts; }
 
   test::RedisServer server;
   RedisBackend backend{backend_with(std::chrono::hours(1))};
@@ -111,12 +111,13 @@ TEST_F(RedisBackendChords, PartsAreReadPageByPageInTheOrderOfTheirIndices) {
     ASSERT_TRUE(backend.count_parts(count({part(fmt::format("{}", i), i)}), soon()));
   }
   ASSERT_TRUE(backend.count_parts(count({{{}, "last", R"([1, "last", "FAILURE", {}])"}}), soon()));
-  EXPECT_THAT(backend.chord_parts("g", 0, 2, soon()).value(), ElementsAre(part("0", 0).text, part("1", 1).text));
-  EXPECT_THAT(backend.chord_parts("g", 9, 3, soon()).value(),
+  EXPECT_THAT(backend.chord_parts("g", "0", 2, soon()).value().texts,
+              ElementsAre(part("0", 0).text, part("1", 1).text));
+  EXPECT_THAT(backend.chord_parts("g", "9", 3, soon()).value().texts,
               ElementsAre(part("9", 9).text, part("10", 10).text, part("11", 11).text));
-  EXPECT_THAT(backend.chord_parts("g", 12, 100, soon()).value(), ElementsAre(R"([1, "last", "FAILURE", {}])"));
-  EXPECT_THAT(backend.chord_parts("g", 13, 100, soon()).value(), IsEmpty());
-  EXPECT_THAT(backend.chord_parts("g", 0, 0, soon()).value(), IsEmpty());
+  EXPECT_THAT(backend.chord_parts("g", "12", 100, soon()).value().texts, ElementsAre(R"([1, "last", "FAILURE", {}])"));
+  EXPECT_THAT(backend.chord_parts("g", "13", 100, soon()).value().texts, IsEmpty());
+  EXPECT_THAT(backend.chord_parts("g", "0", 0, soon()).value().texts, IsEmpty());
 }
 
 TEST_F(RedisBackendChords, ResultsOfTheHeaderStayWhileTheChordLives) {

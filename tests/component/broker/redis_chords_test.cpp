@@ -39,7 +39,7 @@ class RedisChords : public RedisRig {
   std::int64_t ttl(const std::string& key) { return results({"TTL", key}).integer; }
   std::string size(const std::string& group = "g") { return results({"GET", key(".s", group)}).text; }
   std::vector<std::string> parts(const std::string& group = "g") {
-    return direct.backend()->chord_parts(group, 0, 100, patience()).value();
+    return direct.backend()->chord_parts(group, "", 100, patience()).value().texts;
   }
   void start(std::uint64_t size, const std::string& group = "g") {
     ASSERT_TRUE(direct.backend()->start_chord({group, size}, patience()));

@@ -267,9 +267,9 @@ TEST_F(ResultTableTest, StatesThatFollowOneAnotherTakeNoMoreRoom) {
 TEST_F(ResultTableTest, AKeptResultExpiresCountedFromWhenItIsLetGo) {
   table.put(result("a"), start);
   table.put(result("b"), start);
-  table.keep("a");
-  table.keep("a");
-  table.keep("no such");
+  table.keep("a", start);
+  table.keep("a", start);
+  table.keep("no such", start);
   EXPECT_EQ(table.expire(start + 100s, 10), 1U);
   EXPECT_NE(table.find("a", start + 100s), nullptr);
   EXPECT_FALSE(table.put(result("a", states::started), start + 100s)) << "it is still a success";
@@ -280,12 +280,21 @@ TEST_F(ResultTableTest, AKeptResultExpiresCountedFromWhenItIsLetGo) {
   EXPECT_EQ(table.size(), 0U);
 }
 
+TEST_F(ResultTableTest, AKeptResultThatNobodyLetsGoExpiresAtLast) {
+  table.put(result("a"), start);
+  table.keep("a", start + 10s);
+  EXPECT_NE(table.find("a", start + kChordLasts + 69s), nullptr);
+  EXPECT_EQ(table.find("a", start + kChordLasts + 70s), nullptr);
+  EXPECT_EQ(table.expire(start + kChordLasts + 70s, 10), 1U);
+  EXPECT_EQ(table.size(), 0U);
+}
+
 TEST_F(ResultTableTest, AKeptResultThatIsStoredAnewExpires) {
   table.put(result("a", states::started), start);
-  table.keep("a");
+  table.keep("a", start);
   EXPECT_TRUE(table.put(result("a"), start + 100s));
   EXPECT_EQ(table.find("a", start + 160s), nullptr);
-  table.keep("a");
+  table.keep("a", start + 150s);
   table.forget("a");
   EXPECT_EQ(table.size(), 0U);
 }
@@ -322,8 +331,8 @@ TEST(ChordTableTest, OneWithoutASizeExpiresCountedFromTheLastWord) {
   ChordTable table{60s};
   table.count({.group_id = "g", .parts = {{0, "a", "text of a"}}, .continuation = {}}, start);
   table.extend("g", start + 50s);
-  EXPECT_THAT(table.parts("g", 0, 10, start + 109s), SizeIs(1));
-  EXPECT_THAT(table.parts("g", 0, 10, start + 110s), IsEmpty());
+  EXPECT_THAT(table.parts("g", "", 10, start + 109s).texts, SizeIs(1));
+  EXPECT_THAT(table.parts("g", "", 10, start + 110s).texts, IsEmpty());
 }
 
 TEST_F(ResultTableTest, ResultsThatNeverExpireStay) {

@@ -120,16 +120,32 @@ TEST_F(SqliteStoreTest, OfChordsAndGroupsThatHaveExpiredOrEndedNoRowIsLeft) {
   EXPECT_EQ(count("SELECT (SELECT count(*) FROM chords) + (SELECT count(*) FROM chord_parts)"), 0);
 }
 
+TEST_F(SqliteStoreTest, PagesOfPartsBeginBehindTheLastPartWhateverCameBeforeItMeanwhile) {
+  const auto add = [&](const std::string& id, std::int64_t index) {
+    ASSERT_TRUE(store->count_parts({.group_id = "g", .parts = {{index, id, id}}, .continuation = {}}));
+  };
+  for (const std::int64_t index : {-1, 3, 4, 5, 5, 6})
+    add("p" + std::to_string(count("SELECT count(*) FROM chord_parts")), index);
+  const auto first = store->chord_parts("g", "", 2).value();
+  EXPECT_THAT(first.texts, testing::ElementsAre("p0", "p1"));
+  add("late", 0);
+  const auto second = store->chord_parts("g", first.next, 2).value();
+  EXPECT_THAT(second.texts, testing::ElementsAre("p2", "p3"));
+  const auto third = store->chord_parts("g", second.next, 3).value();
+  EXPECT_THAT(third.texts, testing::ElementsAre("p4", "p5"));
+  EXPECT_EQ(third.next, "");
+}
+
 TEST_F(SqliteStoreTest, OneWithoutASizeExpiresCountedFromTheLastWord) {
   ASSERT_TRUE(store->count_parts({.group_id = "g", .parts = {{0, "a", "text"}}, .continuation = {}}));
   clock.advance(50s);
   ASSERT_TRUE(store->extend_chord("g"));
   clock.advance(59s);
-  EXPECT_EQ(store->chord_parts("g", 0, 10)->size(), 1U);
+  EXPECT_EQ(store->chord_parts("g", "", 10)->texts.size(), 1U);
   clock.advance(1s);
-  EXPECT_EQ(store->chord_parts("g", 0, 10)->size(), 0U);
+  EXPECT_EQ(store->chord_parts("g", "", 10)->texts.size(), 0U);
   ASSERT_TRUE(store->start_chord({"g", 1}));
-  EXPECT_EQ(store->chord_parts("g", 0, 10)->size(), 0U) << "it begins anew";
+  EXPECT_EQ(store->chord_parts("g", "", 10)->texts.size(), 0U) << "it begins anew";
 }
 
 TEST_F(SqliteStoreTest, AnotherLayoutIsRefused) {

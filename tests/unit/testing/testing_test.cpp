@@ -177,6 +177,34 @@ TEST(TestingWorker, ResultsExpireByTheClock) {
   EXPECT_EQ(sum.state(), "PENDING");
 }
 
+// Two days of backlog, with results that last for one.
+TEST(TestingWorker, AChordThatWaitsForLongerThanResultsLastFiresAndItsResultsExpireCountedFromItsEnd) {
+  Shop shop;
+  shop.config().result_expires = 24h;
+  const auto total =
+      shop.app.task("tasks.total", [](const std::vector<int>& numbers) { return numbers.at(0) + numbers.at(1); });
+  testing::Worker worker(shop.app);
+  auto late = shop.add.s(3, 4);
+  late.set({.countdown = 48h});
+  const auto sum = chord(group(shop.add.s(1, 2), late), total.s()).delay();
+  const auto header = parent_group(sum).value();
+  header.save();
+  const auto early = header.results().front();
+  worker.wait_until_idle();
+  worker.advance(47h);
+  EXPECT_EQ(early.state(), "SUCCESS") << "it ended two days before the chord";
+  EXPECT_TRUE(shop.app.group_result(header.id()));
+  worker.advance(1h);
+  worker.wait_until_idle();
+  EXPECT_EQ(sum.get(1s), 10);
+  worker.advance(23h);
+  EXPECT_EQ(shop.app.group_result(header.id()).value().join(1s), (Array{3, 7}));
+  worker.advance(2h);
+  EXPECT_EQ(early.state(), "PENDING");
+  EXPECT_EQ(sum.state(), "PENDING");
+  EXPECT_FALSE(shop.app.group_result(header.id()));
+}
+
 TEST(TestingWorker, IdleEndsWithTimeout) {
   Shop shop;
   std::promise<void> go_on;

@@ -174,10 +174,12 @@ struct FakeBackend final : backend::Backend {
     if (auto written = one("count " + count.parts.at(0).task_id); !written) return tl::unexpected(written.error());
     return are_last;
   }
-  Result<std::vector<std::string>> chord_parts(const std::string& /*group_id*/, std::size_t from, std::size_t most,
-                                               Deadline /*deadline*/) override {
-    std::vector<std::string> chunk;
-    for (std::size_t i = from; i < parts.size() && chunk.size() < most; ++i) chunk.push_back(parts[i]);
+  Result<broker::ChordParts> chord_parts(const std::string& /*group_id*/, const std::string& from, std::size_t most,
+                                         Deadline /*deadline*/) override {
+    broker::ChordParts chunk;
+    std::size_t i = from.empty() ? 0 : std::stoul(from);
+    for (; i < parts.size() && chunk.texts.size() < most; ++i) chunk.texts.push_back(parts[i]);
+    if (i < parts.size()) chunk.next = std::to_string(i);
     return chunk;
   }
   Result<void> end_chord(const broker::ChordEnd& end, Deadline /*deadline*/) override {
