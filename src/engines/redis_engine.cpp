@@ -21,9 +21,11 @@ client::RedisOptions options_of(const std::string& url, const RedisTransport& tr
   return *options;
 }
 
-client::RedisOptions backend_options(const Config& config) {
+backend::redis::RedisBackendOptions backend_options(const Config& config) {
   const RedisTransport transport(config.result_backend_transport_options, "result_backend_transport_options");
-  return options_of(backend_url_of(config), transport, config);
+  return {.redis = options_of(backend_url_of(config), transport, config),
+          .expires = config.result_expires,
+          .ordered_chords = transport.flag("result_chord_ordered", true)};
 }
 
 // Nothing unless the setting says how long a Python worker may hold a message: a guess would run live tasks twice.
@@ -56,19 +58,19 @@ std::shared_ptr<broker::Broker> redis_broker(const Config& config) {
   options.redis = options_of(broker_url_of(config), transport, config);
   options.layout = transport.layout();
   options.unacked = unacked_options(transport);
-  options.allow_eviction = transport.flag("allow_eviction");
+  options.allow_eviction = transport.flag("allow_eviction", false);
   // URLs cannot tell whether both are one server (localhost and 127.0.0.1 are); the worker asks the servers.
   if (is_redis_url(backend_url_of(config))) {
     const auto results = backend_options(config);
-    options.results = broker::redis::ResultStore{results.db, broker::redis::result_prefix(results.global_keyprefix),
-                                                 config.result_expires};
+    options.results =
+        broker::redis::ResultStore{results.redis.db, broker::redis::result_prefix(results.redis.global_keyprefix),
+                                   results.expires, results.ordered_chords};
   }
   return std::make_shared<broker::redis::RedisBroker>(std::move(options));
 }
 
 std::shared_ptr<backend::Backend> redis_backend(const Config& config) {
-  return std::make_shared<backend::redis::RedisBackend>(
-      backend::redis::RedisBackendOptions{backend_options(config), config.result_expires});
+  return std::make_shared<backend::redis::RedisBackend>(backend_options(config));
 }
 
 }  // namespace lovage::engines

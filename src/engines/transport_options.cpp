@@ -35,6 +35,7 @@ constexpr std::array kOptions{
     Option{"global_keyprefix", Use::honoured},
     Option{"master_name", Use::honoured},
     Option{"priority_steps", Use::honoured},
+    Option{"result_chord_ordered", Use::honoured},
     Option{"sep", Use::honoured},
     // Given, Lovage's workers put back what dead Python workers held; their own messages have leases instead.
     Option{"visibility_timeout", Use::honoured},
@@ -144,9 +145,9 @@ std::optional<std::chrono::milliseconds> RedisTransport::seconds(std::string_vie
   return std::chrono::milliseconds(std::llround(std::ceil(seconds * 1000)));
 }
 
-bool RedisTransport::flag(std::string_view name) const {
+bool RedisTransport::flag(std::string_view name, bool otherwise) const {
   const Value* const value = find(name);
-  if (value == nullptr) return false;
+  if (value == nullptr) return otherwise;
   const bool* const flag = value->if_bool();
   if (flag == nullptr) throw ConfigError(fmt::format("{}: '{}' is true or false", setting_, name));
   return *flag;

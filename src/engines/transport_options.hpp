@@ -25,7 +25,7 @@ class RedisTransport {
 
   // Empty or nothing: not given.
   [[nodiscard]] std::string text(std::string_view name) const;
-  [[nodiscard]] bool flag(std::string_view name) const;
+  [[nodiscard]] bool flag(std::string_view name, bool otherwise) const;
   [[nodiscard]] std::optional<std::chrono::milliseconds> seconds(std::string_view name) const;
   // priority_steps and sep, or kombu's defaults.
   [[nodiscard]] wire::QueueLayout layout() const;

@@ -1,6 +1,6 @@
 """The interop tests' tasks in Python: the same names and behaviour as in interop_app.cpp.
 
-Environment: INTEROP_BROKER, INTEROP_BACKEND, INTEROP_TRANSPORT_OPTIONS (JSON, optional).
+Environment: INTEROP_BROKER, INTEROP_BACKEND, INTEROP_TRANSPORT_OPTIONS and INTEROP_RESULT_OPTIONS (JSON, optional).
 """
 
 import json
@@ -17,6 +17,7 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     task_default_queue="interop",
     broker_transport_options=json.loads(os.environ.get("INTEROP_TRANSPORT_OPTIONS", "{}")),
+    result_backend_transport_options=json.loads(os.environ.get("INTEROP_RESULT_OPTIONS", "{}")),
 )
 
 

@@ -3,7 +3,8 @@
 Usage: transport_options.py --app INTEROP_APP [--python PYTHON ...]
 
 For each PYTHON that has Celery: messages of a Celery worker that was killed come back by its visibility timeout, and
-only where Lovage was told of it; priority_steps and sep mean the same lists on both sides.
+only where Lovage was told of it; priority_steps and sep mean the same lists on both sides; chords without an order are
+counted by both.
 """
 
 import argparse
@@ -155,6 +156,22 @@ def priority_lists(app, python, folder, port):
     check(waiting() == (0, 0), "purged")
 
 
+def unordered_chords(app, python, folder, port):
+    scene = Scene(app, python, folder, port, {})
+    options = json.dumps({"result_chord_ordered": False})
+    scene.environment.update(INTEROP_RESULT_OPTIONS=options, LOVAGE_RESULT_BACKEND_TRANSPORT_OPTIONS=options)
+    chords = f"""
+from celery import chord
+for _ in range(10):
+    body = pyapp.app.signature("interop.echo")
+    print(sum(chord([pyapp.add.s(i, i) for i in range(20)])(body).get(timeout={WAIT})))
+"""
+    with scene.lovage_worker("cpp"), scene.celery_worker("py"):
+        check(scene.celery(chords).split() == ["380"] * 10, "sums of chords whose parts both counted")
+    counted = scene.store.info("commandstats")
+    check(counted["cmdstat_rpush"]["calls"] >= 200, f"parts were pushed: {counted['cmdstat_rpush']}")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--app", required=True)
@@ -166,7 +183,7 @@ def main():
         if version is None:
             print(f"{python} has no Celery: left out", flush=True)
             continue
-        for scenario in (killed_worker, priority_lists):
+        for scenario in (killed_worker, priority_lists, unordered_chords):
             with tempfile.TemporaryDirectory(prefix="lovage-options-") as folder, redis_server(folder) as port:
                 scenario(os.path.abspath(arguments.app), python, folder, port)
             print(f"Celery {version[0]}: {scenario.__name__} holds", flush=True)

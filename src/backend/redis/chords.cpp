@@ -52,7 +52,8 @@ Result<bool> RedisBackend::count_parts(const ChordCount& count, Deadline deadlin
                                    {std::to_string(options_.expires.count()), std::to_string(count.added)}};
   for (const auto& part : count.parts) {
     script.keys.push_back(key(part.task_id));
-    script.args.insert(script.args.end(), {broker::redis::part_score(part), part.task_id, part.text});
+    script.args.insert(script.args.end(),
+                       {broker::redis::part_score(part, options_.ordered_chords), part.task_id, part.text});
   }
   const auto reply = call(script, deadline);
   if (!reply) return tl::unexpected(reply.error());

@@ -18,6 +18,7 @@ class ResultWaiter;
 struct RedisBackendOptions {
   client::RedisOptions redis;  // its global_keyprefix gets "_" unless it ends in one of ": _ - .", as Celery does
   std::chrono::seconds expires{86'400};  // result_expires; 0: never
+  bool ordered_chords = true;            // see broker::redis::ResultStore
 };
 
 class RedisBackend final : public Backend {

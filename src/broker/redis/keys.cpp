@@ -60,7 +60,8 @@ ChordKeys chord_keys(std::string_view result_prefix, std::string_view group_id) 
   return {group, group + ".j", group + ".s", group + ".t"};
 }
 
-std::string part_score(const ChordPart& part) {
+std::string part_score(const ChordPart& part, bool ordered) {
+  if (!ordered) return {};
   return part.index ? std::to_string(*part.index) : "+inf";
 }
 

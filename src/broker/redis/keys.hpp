@@ -93,8 +93,8 @@ struct ChordKeys {
   std::string more;  // header tasks that were added later
 };
 ChordKeys chord_keys(std::string_view result_prefix, std::string_view group_id);
-// A part's score among its chord's.
-std::string part_score(const ChordPart& part);
+// A part's score among its chord's; nothing where they have no order.
+std::string part_score(const ChordPart& part, bool ordered);
 // The result backend's global_keyprefix as Celery uses it: "_" is added unless it ends in one of ": _ - .".
 std::string result_prefix(std::string_view global_keyprefix);
 

@@ -207,7 +207,7 @@ void SettleBatch::add_count(const ChordCount& count, Words& words) {
   words.add(count.added);
   words.add(count.parts.size());
   for (const auto& part : count.parts) {
-    words.add(part_score(part));
+    words.add(part_score(part, results_.ordered_chords));
     words.add(part.task_id);
     words.add(part.text);
     words.add(index_of(result_key(results_.prefix, part.task_id)));

@@ -20,6 +20,7 @@ struct ResultStore {
   int db = 0;
   std::string prefix;  // see result_prefix()
   std::chrono::seconds expires{86'400};
+  bool ordered_chords = true;  // false: chords begin as lists. Celery: result_chord_ordered
 };
 
 // What one entry of a batch is about, for the answer.

@@ -97,6 +97,25 @@ TEST_F(RedisBackendChords, ExtendingBeforeOrAfterTheSizeWaitsForOneMore) {
   EXPECT_TRUE(backend.count_parts(count({part("c", 0)}), soon()).value());
 }
 
+TEST_F(RedisBackendChords, WithoutAnOrderTheFirstPartBeginsAListAndTheOthersFollowWhatIsThere) {
+  RedisBackendOptions options;
+  options.redis = client::redis_options_from_url(server.url()).value();
+  options.redis.global_keyprefix = "res";
+  options.ordered_chords = false;
+  RedisBackend unordered(std::move(options));
+  ASSERT_TRUE(backend.start_chord({"g", 2}, soon()));
+  EXPECT_FALSE(unordered.count_parts(count({part("b", 1)}), soon()).value());
+  EXPECT_EQ(server.command({"TYPE", key(".j")}).text, "list");
+  EXPECT_FALSE(unordered.count_parts(count({part("b", 1)}), soon()).value());
+  EXPECT_TRUE(backend.count_parts(count({part("a", 0)}), soon()).value()) << "told otherwise, but it looks";
+  EXPECT_THAT(parts(unordered), ElementsAre(part("b", 1).text, part("a", 0).text));
+  ASSERT_TRUE(unordered.end_chord({"g", {"a", "b"}}, soon()));
+  EXPECT_FALSE(backend.count_parts(count({part("c", 0)}), soon()).value());
+  EXPECT_FALSE(unordered.count_parts(count({part("d", 1)}), soon()).value());
+  EXPECT_EQ(server.command({"TYPE", key(".j")}).text, "zset");
+  EXPECT_THAT(parts(unordered), ElementsAre(part("c", 0).text, part("d", 1).text));
+}
+
 TEST_F(RedisBackendChords, WhatATaskAddsIsExpectedOnce) {
   ASSERT_TRUE(backend.start_chord({"g", 1}, soon()));
   auto adding = count({part("a", 0)});

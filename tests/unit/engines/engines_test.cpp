@@ -108,6 +108,7 @@ TEST(TransportOptions, HarmlessOnesAreAcceptedAndOursChecked) {
   EXPECT_EQ(transport_error("visibility_timeout", 43'200), "no ConfigError");
   EXPECT_EQ(transport_error("visibility_timeout", 0.5), "no ConfigError");
   EXPECT_EQ(transport_error("allow_eviction", true), "no ConfigError");
+  EXPECT_EQ(transport_error("result_chord_ordered", false), "no ConfigError");
   EXPECT_THAT(transport_error("allow_eviction", "yes"), HasSubstr("'allow_eviction' is true or false"));
   EXPECT_THAT(transport_error("visibility_timeout", 0), HasSubstr("a number of seconds above 0"));
   EXPECT_THAT(transport_error("visibility_timeout", "60"), HasSubstr("a number of seconds above 0"));

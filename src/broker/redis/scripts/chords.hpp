@@ -12,7 +12,8 @@ namespace lovage::broker::redis::lua {
 // whoever brings a part once more. Without `s` parts are kept, and expire unless they had no expiry already.
 //
 //   start_chord(chord, size, note)
-//   count_parts(chord, parts, added, expires, note)   parts: {score, id, text, result}; whether all are there
+//   count_parts(chord, parts, added, expires, note)   parts: {score, id, text, result}; whether all are there. A score
+//                                                     of "": the first part of a chord begins a list
 //   claim_chord(chord, note)                          after count_parts
 inline constexpr std::string_view kChords = R"lua(
 -- A result lasts for so long in s, beside its own time, while its chord lives. With no end at all the results of chords
@@ -98,6 +99,10 @@ local function count_parts(chord, parts, added, expires, note)
   local known = look_at(chord, note)
   local before = known.parts
   for _, part in ipairs(parts) do
+    if part.score == '' then
+      part.score = '+inf'
+      known.in_list = known.in_list or known.parts == 0
+    end
     local again = known.parts > 0 and is_counted(chord.j, known.in_list, part)
     if not again and add_part(chord.j, known.in_list, part, note) then
       known.parts = known.parts + 1
