@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "app/core.hpp"
 #include "fault/flows.hpp"
 #include "fault/scene.hpp"
 
@@ -92,6 +93,50 @@ INSTANTIATE_TEST_SUITE_P(, WorkflowKilledAt,
                          [](const auto& made) {
                            std::string name = name_of(std::get<0>(made.param)) + "_" + std::get<1>(made.param) + "_" +
                                               std::get<2>(made.param);
+                           std::replace(name.begin(), name.end(), ':', '_');
+                           return name;
+                         });
+
+class FanOutKilledAt : public testing::TestWithParam<std::tuple<Engine, std::string>> {};
+
+// More members than one settlement sends: the rest is a continuation's. Nobody serves their queue, so each is counted.
+TEST_P(FanOutKilledAt, EachMemberIsSentOnce) {
+  constexpr std::size_t kMembers = 5'200;
+  const auto& [engine, point] = GetParam();
+  Scene scene(engine);
+  scene.app().config().workflow_max_bytes = 16U << 20U;
+  const auto options = [](const std::string& wish) {
+    return Scene::WorkerOptions{.arguments = {"-P", "threads", "-c", "2"},
+                                .environment = {"LOVAGE_WORKFLOW_MAX_BYTES=16777216", "LOVAGE_KILL_POINT=" + wish},
+                                .lease = 0.9};
+  };
+  std::vector<Signature> members;
+  for (std::size_t i = 0; i < kMembers; ++i) {
+    members.push_back(scene.app().signature("fault.note", Array{Value("never run"), Value(scene.path("links"))}));
+    members.back().set_immutable(true).set({.queue = "unserved"});
+  }
+  const Signature first = scene.app().signature("fault.step", Array{"", "first", "goes well", 1});
+  const Worker dying = scene.worker("dying", options(point));
+  const auto sent = GroupSignature(chain(std::vector<Signature>{first, group(members)})).delay();
+  std::vector<std::string> ids{sent.parent().value().id()};
+  for (const auto& member : sent.results()) ids.push_back(member.id());
+  scene.add_sent(ids);  // the audit finds one that is there twice
+  ASSERT_TRUE(WIFSIGNALED(dying->wait()));
+  const Worker heir = scene.worker("heir", options(""));
+  const auto ready = [&] {
+    return scene.app().core().broker().queues(std::vector<std::string>{"unserved"}, Deadline::after(10s));
+  };
+  ASSERT_TRUE(scene.wait_queue([&](const auto& queue) {
+    return queue.ready + queue.reserved + queue.scheduled == 0 && ready().value().at(0).ready >= kMembers;
+  }));
+  EXPECT_EQ(ready().value().at(0).ready, kMembers);
+}
+
+INSTANTIATE_TEST_SUITE_P(, FanOutKilledAt,
+                         testing::Combine(testing::Values(Engine::redis, Engine::sqlite),
+                                          testing::Values("in_continuation:1", "after_continuation:1")),
+                         [](const auto& made) {
+                           std::string name = name_of(std::get<0>(made.param)) + "_" + std::get<1>(made.param);
                            std::replace(name.begin(), name.end(), ':', '_');
                            return name;
                          });
