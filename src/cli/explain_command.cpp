@@ -40,7 +40,7 @@ std::string state_of(backend::Backend* backend, const std::string& id) {
   return backend == nullptr ? std::string(states::pending) : current_result(*backend, id).status;
 }
 
-void note_in(Finding& finding, SeenOnItsWay found, const std::string& id) {
+void note_in(Finding& finding, SeenOnItsWay&& found, const std::string& id) {
   auto& [seen, successors] = found;
   const auto successor = std::ranges::find(successors, id, &Successor::id);
   if (successor != successors.end() && seen.at.place != broker::Place::dead) {

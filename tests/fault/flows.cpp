@@ -222,7 +222,7 @@ Ending ending_of(const Flow& flow, int number) {
   return ending;
 }
 
-SentFlow::SentFlow(const App& app, Flow flow, int number, const std::string& notes_path)
+SentFlow::SentFlow(const App& app, const Flow& flow, int number, const std::string& notes_path)
     : ending_(ending_of(flow, number)) {
   const Signature signature = signature_of(app, flow, number, notes_path);
   if (ends_in_group(flow)) {

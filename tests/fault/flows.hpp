@@ -51,7 +51,7 @@ Ending ending_of(const Flow& flow, int number);
 // It was sent: waits for its results and compares. What is wrong with them; empty: nothing.
 class SentFlow {
  public:
-  SentFlow(const App& app, Flow flow, int number, const std::string& notes_path);
+  SentFlow(const App& app, const Flow& flow, int number, const std::string& notes_path);
   [[nodiscard]] const Ending& ending() const noexcept { return ending_; }
   [[nodiscard]] std::string wait_and_compare(std::chrono::seconds timeout) const;
   [[nodiscard]] std::vector<std::string> task_ids() const;

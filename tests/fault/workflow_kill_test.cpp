@@ -43,9 +43,9 @@ class KillNineInWorkflows : public testing::TestWithParam<Engine> {
     std::printf("LOVAGE_TEST_FLOWS_SEED=%u\n", first_seed);
     std::mt19937 random(first_seed);
     for (int number = 0; number < kFlows; ++number) {
-      Flow flow = random_flow(random, number);
+      const Flow flow = random_flow(random, number);
       texts.push_back(text_of(flow));
-      sent.emplace_back(scene.app(), std::move(flow), number, scene.path("links"));
+      sent.emplace_back(scene.app(), flow, number, scene.path("links"));
       std::this_thread::sleep_for(killing_time() / kFlows);  // the load's pace
     }
   }
