@@ -98,6 +98,7 @@ bool Outbox::carry_out(std::vector<Item>& batch) {
   if (backend_ != nullptr && !until_done(std::move(results), store, "store a result")) return false;
   const auto start = [this](const auto& left) {
     std::vector<Result<void>> outcomes;
+    outcomes.reserve(left.size());
     for (const auto& chord : left) outcomes.push_back(backend_->start_chord(chord, Deadline::after(kCallBudget)));
     return outcomes;
   };
@@ -141,6 +142,7 @@ bool Outbox::finish(Item& item) {
   if (backend_ != nullptr && item.ended_chord) {
     const auto end = [this](const auto& left) {
       std::vector<Result<void>> outcomes;
+      outcomes.reserve(left.size());
       for (const auto& chord : left) outcomes.push_back(backend_->end_chord(chord, Deadline::after(kCallBudget)));
       return outcomes;
     };
