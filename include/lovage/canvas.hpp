@@ -101,6 +101,32 @@ class TypedGroup<Results(Missing...)> : public GroupSignature {
   }
 };
 
+// A chain or a chord that misses no argument of its own. As a step it may follow anything: the result before it goes to
+// its first tasks, where immutable ones leave it.
+template <class R>
+class TypedWorkflow : public TypedSignature<R()> {
+ public:
+  explicit TypedWorkflow(Signature signature) : TypedSignature<R()>(std::move(signature)) {}
+
+  TypedWorkflow& set(const ApplyOptions& options) {
+    Signature::set(options);
+    return *this;
+  }
+  TypedWorkflow& link(const Signature& callback) {
+    Signature::link(callback);
+    return *this;
+  }
+  TypedWorkflow& link_error(const Signature& errback) {
+    Signature::link_error(errback);
+    return *this;
+  }
+  TypedWorkflow& on_error(const Signature& errback) { return link_error(errback); }
+  TypedWorkflow& stamp(const Object& stamps) {
+    Signature::stamp(stamps);
+    return *this;
+  }
+};
+
 namespace detail {
 
 // What is known of a step: what it takes, and what it hands on. Value: not known.
@@ -110,6 +136,7 @@ struct Step {
   using Takes = std::tuple<Missing...>;
   static constexpr bool is_immutable = Immutable;
   static constexpr bool is_group = false;
+  static constexpr bool is_workflow = false;
   static constexpr bool is_typed = true;
 };
 struct UntypedStep {
@@ -117,11 +144,16 @@ struct UntypedStep {
   using Takes = std::tuple<>;
   static constexpr bool is_immutable = false;
   static constexpr bool is_group = false;
+  static constexpr bool is_workflow = false;
   static constexpr bool is_typed = false;
 };
 template <class Results, class... Missing>
 struct GroupStep : Step<Results, false, Missing...> {
   static constexpr bool is_group = true;
+};
+template <class Result>
+struct WorkflowStep : Step<Result, false> {
+  static constexpr bool is_workflow = true;
 };
 
 UntypedStep step_of(const Signature&);
@@ -129,6 +161,8 @@ template <class R, class... M>
 Step<R, false, M...> step_of(const TypedSignature<R(M...)>&);
 template <class R>
 Step<R, true> step_of(const ImmutableSignature<R>&);
+template <class R>
+WorkflowStep<R> step_of(const TypedWorkflow<R>&);
 template <class R, class... M>
 GroupStep<R, M...> step_of(const TypedGroup<R(M...)>&);
 template <class S>
@@ -188,8 +222,8 @@ constexpr bool step_fits() {
     return true;
   } else if constexpr (std::tuple_size_v<typename To::Takes> == 1) {
     return kFeeds<typename From::Returns, std::tuple_element_t<0, typename To::Takes>>;
-  } else if constexpr (To::is_group) {
-    return std::tuple_size_v<typename To::Takes> == 0;  // its members are immutable, or have no types
+  } else if constexpr (To::is_group || To::is_workflow) {
+    return std::tuple_size_v<typename To::Takes> == 0;  // its first tasks are immutable, or have no types
   } else {
     return false;
   }
@@ -216,7 +250,7 @@ template <class Result, class Takes>
 struct ChainType;
 template <class Result, class... Missing>
 struct ChainType<Result, std::tuple<Missing...>> {
-  using Single = TypedSignature<Result(Missing...)>;
+  using Single = std::conditional_t<sizeof...(Missing) == 0, TypedWorkflow<Result>, TypedSignature<Result(Missing...)>>;
   using Many = TypedGroup<Result(Missing...)>;
 };
 
@@ -289,8 +323,8 @@ auto chain(const Steps&... steps) {
   }
 }
 // As many steps as there are. Throws Error when there are none.
-inline TypedSignature<Value()> chain(const std::vector<Signature>& steps) {
-  return TypedSignature<Value()>(detail::make_chain(steps));
+inline TypedWorkflow<Value> chain(const std::vector<Signature>& steps) {
+  return TypedWorkflow<Value>(detail::make_chain(steps));
 }
 
 // All at once, each with the same first argument when one is handed on. Its results are a std::vector where they are of

@@ -37,6 +37,7 @@ struct RequestInfo {
   bool is_eager = false;
   bool is_chord_part = false;  // a header task of a chord
   Object headers;              // the sender's own headers
+  Object stamps;               // see Signature::stamp
 };
 
 struct RetryOptions {

@@ -92,14 +92,6 @@ Result<void> stamp_all(Value& signature, const Object& stamps, int depth) {
                                                      : Result<void>();
 }
 
-void prepend(Value& signature, const Array& arguments) {
-  const Value* const immutable = signature.find("immutable");
-  if (arguments.empty() || (immutable != nullptr && immutable->if_bool() != nullptr && *immutable->if_bool())) return;
-  Value& own = (*signature.if_object())["args"];
-  if (own.if_array() == nullptr) own = Value(Array{});
-  own.if_array()->insert(own.if_array()->begin(), arguments.begin(), arguments.end());
-}
-
 // Celery: chunks.group, one celery.starmap a chunk.
 Result<Array> starmaps_of(const Value& chunks) {
   const Value* const kwargs = chunks.find("kwargs");
@@ -152,6 +144,7 @@ class Freezer {
     if (kind != CanvasKind::chain && !text_option(options, "task_id")) options["task_id"] = Value(new_task_id());
     Array* const tasks = canvas_tasks(signature);
     if (kind == CanvasKind::task || tasks == nullptr) return {};
+    if (kind == CanvasKind::chain && !tasks->empty()) name_last(tasks->back(), options.find("task_id"), depth_);
     for (std::size_t i = 0; i < tasks->size(); ++i) {
       if (auto ok = freeze((*tasks)[i]); !ok) return ok;
     }
@@ -160,6 +153,13 @@ class Freezer {
     return {};
   }
 
+  // The id of a chain is its last task's.
+  static void name_last(Value& signature, const Value* id, int depth) {
+    if (id == nullptr || signature.if_object() == nullptr || depth > kDeepest) return;
+    Value* const body = canvas_kind(signature) == CanvasKind::chord ? chord_body(signature) : nullptr;
+    if (body != nullptr) return name_last(*body, id, depth + 1);
+    set_default(canvas_options(signature), "task_id", id);
+  }
   static std::string id_of(const Value& signature) {
     const Value* const body = canvas_kind(signature) == CanvasKind::chord ? chord_body(signature) : nullptr;
     return body != nullptr ? id_of(*body) : text_option(canvas_options(signature), "task_id").value_or("");
@@ -254,6 +254,15 @@ void pass_on(const Object& from, Value& to) {
   }
 }
 
+Object stamps_of(const Object& options) {
+  Object stamps;
+  for (const auto& name : stamp_names(options)) {
+    const Value* const stamp = name.if_string() != nullptr ? options.find(*name.if_string()) : nullptr;
+    if (stamp != nullptr) stamps.set(*name.if_string(), *stamp);
+  }
+  return stamps;
+}
+
 Result<void> stamp(Value& signature, const Object& stamps) {
   for (const auto& [name, value] : stamps) {
     if (is_option(name)) return fail(Errc::misconfigured, "'" + name + "' is an option, and cannot be a stamp");
@@ -271,34 +280,31 @@ Result<void> expand_chunks(Value& signature) {
   return {};
 }
 
-Result<void> unroll(Value chain, Array& steps, int depth) {
+Result<void> unroll(Value chain, Array& steps, int depth, bool headers_hear) {
   if (depth > kDeepest) return fail(Errc::too_large, "signatures nest too deeply");
   Array* const tasks = canvas_tasks(chain);
   if (tasks == nullptr || tasks->empty()) return fail(Errc::bad_data, "a chain without tasks");
   const Object& options = canvas_options(std::as_const(chain));
-  const Value* const args = chain.find("args");
   const std::size_t first = steps.size();
   for (auto& task : *tasks) {
     if (auto ok = check_object(task); !ok) return ok;
     if (canvas_kind(task) != CanvasKind::chain) {
       steps.push_back(std::move(task));
-    } else if (auto ok = unroll(std::move(task), steps, depth + 1); !ok) {
+    } else if (auto ok = unroll(std::move(task), steps, depth + 1, headers_hear); !ok) {
       return ok;
     }
   }
   for (std::size_t i = first; i < steps.size(); ++i) {
     // A group that something follows is the header of a chord, whose body hears of its failures.
     const bool is_header = canvas_kind(steps[i]) == CanvasKind::group && i + 1 < steps.size();
-    if (!is_header) append_links(canvas_options(steps[i]), "link_error", options.find("link_error"));
+    if (!is_header || headers_hear) append_links(canvas_options(steps[i]), "link_error", options.find("link_error"));
   }
   Object& last = canvas_options(steps.back());
   append_links(last, "link", options.find("link"));
   for (const std::string_view name : {"group_id", "group_index", "chord"}) set_default(last, name, options.find(name));
   if (canvas_kind(steps.back()) == CanvasKind::task) set_default(last, "task_id", options.find("task_id"));
   pass_on(options, steps[first]);
-  const Value* const immutable = chain.find("immutable");
-  const bool takes = immutable == nullptr || immutable->if_bool() == nullptr || !*immutable->if_bool();
-  if (args != nullptr && args->if_array() != nullptr && takes) prepend(steps[first], *args->if_array());
+  hand_down(chain, steps[first]);
   return {};
 }
 
@@ -315,6 +321,7 @@ Array with_chords(Array steps) {
     const Value errbacks = options.find("link_error") != nullptr ? *options.find("link_error") : Value();
     options.erase("link_error");
     canvas_options(chord) = std::move(options);
+    hand_down(steps[i], chord);
     if (Array* const header = canvas_tasks(chord); header != nullptr && !errbacks.is_null()) {
       for (auto& task : *header) {
         if (task.if_object() != nullptr) append_links(canvas_options(task), "link_error", &errbacks);
@@ -341,6 +348,7 @@ Result<void> flatten(Array members, Array& header, int depth) {
       if (auto ok = check_object(task); !ok) return ok;
       pass_on(options, task);
       append_links(canvas_options(task), "link_error", options.find("link_error"));
+      hand_down(member, task);
     }
     if (auto ok = flatten(std::move(*inner), header, depth + 1); !ok) return ok;
   }

@@ -26,8 +26,9 @@ Result<std::uint64_t> place_header(Array& header, const std::string& group_id, c
 Result<void> check_object(const Value& signature);
 // Chunks are a group wherever they stand.
 Result<void> expand_chunks(Value& signature);
-// The steps of a chain without chains in it; what hangs at an inner chain hangs at its steps then.
-Result<void> unroll(Value chain, Array& steps, int depth);
+// The steps of a chain without chains in it; what hangs at an inner chain hangs at its steps then. `headers_hear`: its
+// errbacks are also those of groups that something follows (task_allow_error_cb_on_chord_header).
+Result<void> unroll(Value chain, Array& steps, int depth, bool headers_hear = false);
 // A group that something follows is the header of a chord.
 Array with_chords(Array steps);
 // The members of groups in a header count like its own tasks. Lovage keeps them in their order.
@@ -41,8 +42,14 @@ std::optional<std::string> header_id(const Value& chord);
 // is an option's, with bad_data for what is no signature, with too_large for nesting over 50.
 Result<void> stamp(Value& signature, const Object& stamps);
 
+// What it is stamped with, by its options.
+Object stamps_of(const Object& options);
+
 // Options of a workflow that its tasks take over: all but those which concern its form. Their own stamps stay.
 void pass_on(const Object& from, Value& to);
+// Arguments that a workflow was given as a whole come before those of `task`, one of those that take them over: the
+// first step, a member, a header task. Immutable ones are left alone.
+void hand_down(const Value& whole, Value& task);
 // Appends `more` (one signature or a list) to the list under `name`, each once.
 void append_links(Object& options, std::string_view name, const Value* more);
 void set_default(Object& options, std::string_view name, const Value* value);

@@ -4,6 +4,7 @@
 #include <lovage/states.hpp>
 
 #include "app/call_options.hpp"
+#include "app/canvas_shape.hpp"
 #include "app/invoke.hpp"
 #include "app/producer.hpp"
 #include "app/stored_result.hpp"
@@ -40,6 +41,7 @@ RequestInfo make_request(const Signature& call) {
   request.hostname = request.origin;
   request.is_eager = true;
   if (const auto* headers = options.table("headers")) request.headers = *headers;
+  request.stamps = stamps_of(call.options());
   return request;
 }
 

@@ -97,7 +97,8 @@ void Launcher::add_queue(wire::QueueDeclaration queue) {
 
 Result<void> Launcher::add_chain(Value chain, std::span<const Value> arguments, Steps rest) {
   Array steps;
-  if (auto ok = unroll(std::move(chain), steps, depth_); !ok) return ok;
+  if (auto ok = unroll(std::move(chain), steps, depth_, core_.config().task_allow_error_cb_on_chord_header); !ok)
+    return ok;
   steps = with_chords(std::move(steps));
   for (std::size_t i = steps.size() - 1; i > 0; --i) rest.push_back(std::move(steps[i]));
   return add(std::move(steps.front()), arguments, std::move(rest));
@@ -130,6 +131,7 @@ Result<void> Launcher::add_group(Value group, std::span<const Value> arguments, 
     Value member = std::move((*members)[i]);
     if (auto ok = check_object(member); !ok) return ok;
     pass_on(options, member);
+    hand_down(group, member);
     Object& own = canvas_options(member);
     append_links(own, "link_error", options.find("link_error"));
     if (is_part) {
@@ -174,6 +176,7 @@ Result<void> Launcher::add_chord(Value chord, std::span<const Value> arguments, 
     return fail(Errc::too_large, fmt::format("messages of more than {} bytes together", limits_.bytes));
   for (auto& task : header) {
     pass_on(options, task);
+    hand_down(chord, task);
     if (errbacks_everywhere) append_links(canvas_options(task), "link_error", options.find("link_error"));
   }
   const auto parts = place_header(header, group_id, body);

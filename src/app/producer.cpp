@@ -11,6 +11,7 @@
 #include <lovage/error.hpp>
 
 #include "app/call_options.hpp"
+#include "app/canvas_shape.hpp"
 #include "app/routing.hpp"
 #include "base/printable.hpp"
 #include "base/process_id.hpp"
@@ -90,14 +91,9 @@ Value header_value(const std::string& name, const Value& value, wire::JsonTypes 
 
 void set_stamps(wire::TaskMessage& message, const Object& options, wire::JsonTypes types) {
   const Value* names = options.find("stamped_headers");
-  const Array* list = names != nullptr ? names->if_array() : nullptr;
-  if (list == nullptr) return;
+  if (names == nullptr || names->if_array() == nullptr) return;
   message.stamped_headers = *names;
-  for (const auto& name : *list) {
-    const auto* text = name.if_string();
-    const Value* stamp = text != nullptr ? options.find(*text) : nullptr;
-    if (stamp != nullptr) message.stamps.set(*text, header_value(*text, *stamp, types));
-  }
+  for (const auto& [name, stamp] : stamps_of(options)) message.stamps.set(name, header_value(name, stamp, types));
 }
 
 // The protocol's own names in a sender's headers would make two headers of one name.

@@ -92,7 +92,7 @@ class EagerRun {
     switch (wire::canvas_kind(signature)) {
       case CanvasKind::chain: {
         Array steps;
-        must(app::unroll(signature, steps, 0));
+        must(app::unroll(signature, steps, 0, core_->config().task_allow_error_cb_on_chord_header));
         Array given = arguments;
         for (const auto& step : app::with_chords(std::move(steps))) {
           parent = run(step, given, std::move(parent));
@@ -102,12 +102,10 @@ class EagerRun {
         return parent;
       }
       case CanvasKind::group:
-        return run_all(wire::text_option(wire::canvas_options(signature), "task_id").value_or(""),
-                       *wire::canvas_tasks(signature), wire::canvas_options(signature).find("link_error"), arguments,
-                       std::move(parent));
+        return run_all(signature, wire::text_option(wire::canvas_options(signature), "task_id").value_or(""),
+                       wire::canvas_options(signature).find("link_error"), arguments, std::move(parent));
       case CanvasKind::chord: {
-        Node header = run_all(app::header_id(signature).value_or(""), *wire::canvas_tasks(signature), nullptr,
-                              arguments, std::move(parent));
+        Node header = run_all(signature, app::header_id(signature).value_or(""), nullptr, arguments, std::move(parent));
         if (has_failed(*header)) return chord_error(signature, std::move(header));
         Value results = value_of(*header);
         return run(body_of(signature), Array{std::move(results)}, std::move(header));
@@ -122,10 +120,14 @@ class EagerRun {
   }
 
  private:
-  Node run_all(std::string id, const Array& members, const Value* errbacks, const Array& arguments, Node parent) {
+  // All members of a group, or of a chord's header.
+  Node run_all(const Value& whole, std::string id, const Value* errbacks, const Array& arguments, Node parent) {
     Array flat;
-    must(app::flatten(members, flat, 0));
-    for (auto& member : flat) app::append_links(wire::canvas_options(member), "link_error", errbacks);
+    must(app::flatten(*wire::canvas_tasks(whole), flat, 0));
+    for (auto& member : flat) {
+      app::append_links(wire::canvas_options(member), "link_error", errbacks);
+      app::hand_down(whole, member);
+    }
     ResultNode group{.id = std::move(id), .is_group = true, .children = {}, .parent = std::move(parent), .stored = {}};
     for (const auto& member : flat) group.children.push_back(run(member, arguments, nullptr));
     return std::make_shared<const ResultNode>(std::move(group));
@@ -257,6 +259,7 @@ Signature make_chord(const Signature& header, const Signature& body) {
   Value chord = wire::make_chord(*tasks, body.to_value());
   Object& options = wire::canvas_options(chord);
   app::pass_on(wire::canvas_options(group), chord);
+  app::hand_down(group, chord);
   app::set_default(options, "task_id", wire::canvas_options(group).find("task_id"));
   return rebuild(core_of(std::vector{header, body}), chord);
 }

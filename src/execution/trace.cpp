@@ -37,6 +37,7 @@ void add_facts(RequestInfo& info, const wire::TaskMessage& message) {
   info.priority = message.priority;
   info.redelivered = message.redelivered;
   info.headers = message.custom_headers;
+  info.stamps = message.stamps;
 }
 
 // The context of a task that runs in a pool.

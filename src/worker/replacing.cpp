@@ -71,7 +71,8 @@ Result<Value> in_place_of(const Job& job, Value signature) {
   if (signature.if_object() == nullptr) return fail(Errc::bad_data, "replace(): not a signature");
   signature = with_one_result(std::move(signature), job.message);
   Value* const last = last_of(signature);
-  if (last == nullptr) return fail(Errc::bad_data, "replace(): the signature ends in a group or is empty");
+  if (last == nullptr)
+    return fail(Errc::bad_data, "replace(): an empty chain, or one that ends in a group, has no one result");
   const wire::TaskMessage& message = job.message;
   Object& options = canvas_options(*last);
   options["task_id"] = Value(message.id);

@@ -103,8 +103,10 @@ class WorkflowOn : public ::testing::TestWithParam<const char*> {
     EXPECT_EQ(queues->at(0).ready + queues->at(0).scheduled, 0U);
   }
 
-  // The notes once all that was sent before is done: every thread of the worker is at the meeting point then.
-  std::vector<std::string> all_notes() {
+  // The notes once there are so many, and all else that was sent with what wrote them is done: every thread of the
+  // worker is at the meeting point then.
+  std::vector<std::string> all_notes(std::size_t count) {
+    notes.lines(count);
     meetings += kThreads;
     const std::vector<TypedSignature<bool()>> everybody(static_cast<std::size_t>(kThreads), meet.s(meetings));
     EXPECT_EQ(group(everybody).delay().join(20s), Array(static_cast<std::size_t>(kThreads), Value(true)));

@@ -26,8 +26,8 @@ template <class... S>
 using ChainOf = decltype(chain(std::declval<S>()...));
 static_assert(std::is_same_v<ChainOf<TypedSignature<int(int)>, TypedSignature<std::string(int)>>,
                              TypedSignature<std::string(int)>>);
-static_assert(std::is_same_v<ChainOf<TypedSignature<int()>, ImmutableSignature<void>>, TypedSignature<void()>>);
-static_assert(std::is_same_v<ChainOf<Signature, TypedSignature<int(double)>>, TypedSignature<int()>>);
+static_assert(std::is_same_v<ChainOf<TypedSignature<int()>, ImmutableSignature<void>>, TypedWorkflow<void>>);
+static_assert(std::is_same_v<ChainOf<Signature, TypedSignature<int(double)>>, TypedWorkflow<int>>);
 static_assert(std::is_same_v<ChainOf<TypedSignature<int(int)>, Signature>, TypedSignature<Value(int)>>);
 static_assert(
     std::is_same_v<decltype(group(std::declval<TypedSignature<int(int)>>(), std::declval<TypedSignature<int(int)>>())),
@@ -37,16 +37,17 @@ static_assert(std::is_same_v<decltype(group(std::declval<TypedSignature<int()>>(
                              TypedGroup<std::tuple<int, std::string>()>>);
 static_assert(std::is_same_v<decltype(chord(std::declval<TypedGroup<std::vector<int>()>>(),
                                             std::declval<TypedSignature<long(std::vector<long>)>>())),
-                             TypedSignature<long()>>);
+                             TypedWorkflow<long>>);
 static_assert(std::is_same_v<
               ChainOf<TypedGroup<std::tuple<int, std::string>()>, TypedSignature<bool(std::tuple<int, std::string>)>>,
-              TypedSignature<bool()>>);
+              TypedWorkflow<bool>>);
 static_assert(
     std::is_same_v<decltype(std::declval<TypedSignature<int()>>() | std::declval<TypedGroup<std::vector<int>(int)>>()),
                    TypedGroup<std::vector<int>()>>);
 static_assert(!detail::step_fits<TypedSignature<std::string()>, TypedSignature<int(int)>>());
 static_assert(!detail::step_fits<TypedSignature<double()>, TypedSignature<int(int)>>(), "it would lose its fraction");
 static_assert(!detail::step_fits<TypedSignature<int()>, TypedSignature<int()>>(), "it has all its arguments already");
+static_assert(detail::step_fits<TypedSignature<int()>, TypedWorkflow<int>>(), "its first step is immutable");
 static_assert(!detail::step_fits<TypedSignature<void()>, TypedSignature<int(int)>>());
 static_assert(detail::step_fits<TypedSignature<void()>, TypedSignature<int(std::optional<int>)>>());
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 
 #include "unit/worker/support.hpp"
+#include "wire/canvas.hpp"
 
 namespace lovage::worker {
 namespace {
@@ -287,6 +288,24 @@ TEST(Chain, EndingInAGroupSendsItsMembers) {
   EXPECT_EQ(body_of(settlement.sends[1]).args, (Array{Value(1), Value(3)}));
   EXPECT_EQ(to_json(stored(settlement.results.at(0)).children),
             R"([[["gid", null], [[["m-0", null], null], [["m-1", null], null]]]])");
+}
+
+TEST(Chain, RunTwiceStartsItsChordUnderTheSameIds) {
+  const Array header{signature("a", {}, {{"task_id", Value("h-0")}}), signature("b", {}, {{"task_id", Value("h-1")}})};
+  Value chord = wire::make_chord(header, signature("c", {}, {{"task_id", Value("body")}}));
+  wire::canvas_options(chord)["task_id"] = Value("header");
+  const wire::Body body{
+      .args = {}, .kwargs = {}, .embed = {.callbacks = {}, .errbacks = {}, .chain = Array{chord}, .chord = {}}};
+  const auto message = message_of(body);
+  for (int delivery = 0; delivery < 2; ++delivery) {
+    const auto settlement = settle(World(), message, success("42"));
+    ASSERT_EQ(settlement.sends.size(), 2U);
+    ASSERT_EQ(settlement.chords.size(), 1U);
+    EXPECT_EQ(settlement.chords[0].group_id, "header");
+    EXPECT_EQ(settlement.sends[0].id, "h-0");
+    EXPECT_EQ(settlement.sends[1].id, "h-1");
+    for (const auto& sent : settlement.sends) EXPECT_EQ(sent.group_id, "header");
+  }
 }
 
 TEST(Chain, AsACallbackSendsItsFirstStep) {
