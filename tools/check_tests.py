@@ -4,6 +4,7 @@
   - every tests/**/*_test.cpp and *_test.py is named in a CMakeLists.txt of tests/
   - no DISABLED_ tests; GTEST_SKIP() says why on the same line
   - unit tests do not sleep: they wait for nothing
+  - docs/*_coverage.md name only tests that exist, as `Suite.Name`
 
 Usage: check_tests.py [repository]; prints every finding and exits with 1 when there is one.
 """
@@ -17,6 +18,9 @@ SKIP = re.compile(r"\bGTEST_SKIP\s*\(\s*\)")
 SKIP_WITH_REASON = re.compile(r"\bGTEST_SKIP\s*\(\s*\)\s*<<\s*\S")
 PYTHON_SKIP = re.compile(r"@(?:unittest|pytest)[.\w]*skip\b(?!\w*\(.*\S)")
 SLEEP = re.compile(r"\b(sleep_for|sleep_until|usleep|nanosleep)\s*\(|\btime\.sleep\s*\(")
+
+TEST_CASE = re.compile(r"\bTEST(?:_F|_P)?\s*\(\s*(\w+)\s*,\s*(\w+)\s*\)")
+NAMED_CASE = re.compile(r"`([A-Z]\w+\.[A-Z]\w+)`")
 
 
 def named_files(tests):
@@ -42,6 +46,16 @@ def check_text(path, unit):
             yield number, "a unit test that sleeps"
 
 
+def check_pages(root, files):
+    """What the coverage pages name and no test file has."""
+    cases = {".".join(case) for path in files for case in TEST_CASE.findall(path.read_text(encoding="utf-8"))}
+    for page in sorted(root.glob("docs/*_coverage.md")):
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
+            for name in NAMED_CASE.findall(line):
+                if name not in cases:
+                    yield f"{page.relative_to(root)}:{number}: there is no test {name}"
+
+
 def check(root):
     tests = root / "tests"
     named = named_files(tests)
@@ -50,6 +64,8 @@ def check(root):
     for path in files:
         unit = path.relative_to(tests).parts[0] == "unit"
         problems += [f"{path.relative_to(root)}:{number}: {text}" for number, text in check_text(path, unit)]
+    # Contracts are cases in files of their own name.
+    problems += check_pages(root, sorted(tests.rglob("*.cpp")))
     return len(files), problems
 
 

@@ -93,6 +93,14 @@ class Tests(unittest.TestCase):
         found = self.problems({"tests/unit/CMakeLists.txt": "# base/a_test.cpp\n", "tests/unit/base/a_test.cpp": "\n"})
         self.assertEqual(found, ["tests/unit/base/a_test.cpp: in no test target"])
 
+    def test_a_coverage_page_that_names_no_test_is_found(self):
+        found = self.problems({
+            "tests/unit/CMakeLists.txt": "a_test.cpp",
+            "tests/unit/a_test.cpp": "TEST_F(Chains, AreLong) {}\n",
+            "docs/some_coverage.md": "| `one` | `Chains.AreLong` |\n| `two` | `Chains.AreShort`, `GroupResult.save` |\n",
+        })
+        self.assertEqual(found, ["docs/some_coverage.md:2: there is no test Chains.AreShort"])
+
     def test_silent_skips_and_sleeps_are_found(self):
         found = self.problems({
             "tests/unit/CMakeLists.txt": "a_test.cpp",
