@@ -1,5 +1,5 @@
-"""Runs the workflows of canvas_scenarios.py with real Celery as their producer: all steps in C++, and alternating
-between a Lovage worker and a Celery worker, beginning with either.
+"""Runs the workflows of canvas_scenarios.py with real Celery as their producer and those of interop_flows.cpp with
+Lovage: all steps in C++, and alternating between a Lovage worker and a Celery worker, beginning with either.
 
 Usage: canvas.py --app INTEROP_APP [--python PYTHON ...] [--only NAME]
 Exits with 0 when every scenario holds, 2 when no Celery can be had at all.
@@ -38,10 +38,14 @@ def main():
                 with matrix.running(f"lovage-{label}", lovage + ["-n", "cpp@%h"], environment, folder, "ready.") as log:
                     with matrix.running(f"celery-{label}", celery + ["-n", "py@%h"], environment, folder, "ready."):
                         for placement in ("cpp", "cpp-py", "py-cpp"):
-                            command = [python, "canvas_scenarios.py", "--placement", placement, "--folder", folder]
-                            found = matrix.outcomes(
-                                command + ["--only", options.only], environment, folder, log
-                            )
+                            where = ["--placement", placement, "--folder", folder]
+                            celery_sends = [python, "canvas_scenarios.py", *where, "--only", options.only]
+                            lovage_sends = [runner.app, "send-flows", *where, options.only]
+                            found = {}
+                            if not options.only.startswith("lovage_sends_"):
+                                found.update(matrix.outcomes(celery_sends, environment, folder, log))
+                            if not options.only or options.only.startswith("lovage_sends_"):
+                                found.update(matrix.outcomes(lovage_sends, environment, folder, log))
                             bad = [(name, detail) for name, (ok, detail) in found.items() if not ok]
                             passed += len(found) - len(bad)
                             failed += len(bad)

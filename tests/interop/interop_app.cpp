@@ -1,6 +1,7 @@
 // The interop tests' tasks in C++: the same names and behaviour as in pyapp.py. As a program:
 //   interop_app worker ...            a Lovage worker (any worker option)
 //   interop_app send --folder DIR     sends every scenario to whoever serves the queue, one JSON line each
+//   interop_app send-flows --placement cpp|cpp-py|py-cpp --folder DIR [NAME]   the same with workflows
 //   interop_app send-mixed            sends to a queue that Python and C++ workers share
 #include <unistd.h>
 
@@ -21,15 +22,22 @@
 
 #include <lovage/lovage.hpp>
 
+#include "sending.hpp"
+
 using namespace std::chrono_literals;
 using lovage::Array;
 using lovage::Context;
 using lovage::Object;
 using lovage::Value;
+using lovage::interop::expect;
+using lovage::interop::failure_of;
+using lovage::interop::fresh_path;
+using lovage::interop::kWait;
+using lovage::interop::report;
+using lovage::interop::wait_for_lines;
+using lovage::interop::Wrong;
 
 namespace {
-
-constexpr auto kWait = 30s;
 
 lovage::App& interop() {
   static lovage::App app("interop");
@@ -143,17 +151,6 @@ void declare_tasks(lovage::App& app) {
 
 // --- Sending to Python -----------------------------------------------------------------------------
 
-class Wrong : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-template <class T>
-void expect(const T& got, const T& wanted, const std::string& what = "result") {
-  if (got == wanted) return;
-  throw Wrong(what + " is " + lovage::to_json(Value(got)) + ", not " + lovage::to_json(Value(wanted)));
-}
-
 // The tasks as a C++ program that lives far from their code declares them.
 struct Remote {
   lovage::App& app = interop();
@@ -173,33 +170,6 @@ struct Remote {
 
 double now_seconds() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
-std::string fresh_path(const std::string& folder, const std::string& kind) {
-  static int number = 0;
-  return folder + "/" + kind + "-cpp-" + std::to_string(::getpid()) + "-" + std::to_string(++number);
-}
-
-std::vector<std::string> wait_for_lines(const std::string& path, std::size_t count) {
-  const auto deadline = std::chrono::steady_clock::now() + kWait;
-  while (std::chrono::steady_clock::now() < deadline) {
-    std::vector<std::string> lines;
-    std::ifstream file(path);
-    for (std::string line; std::getline(file, line);) lines.push_back(line);
-    if (lines.size() >= count) return lines;
-    std::this_thread::sleep_for(20ms);
-  }
-  throw Wrong(path + " did not get its lines");
-}
-
-template <class Result>
-lovage::TaskFailed::Details failure_of(Result result) {
-  try {
-    result.get(kWait);
-  } catch (const lovage::TaskFailed& error) {
-    return error.details();
-  }
-  throw Wrong("it succeeded");
 }
 
 void echoes(Remote& to, const Value& value) {
@@ -423,19 +393,6 @@ std::vector<std::pair<std::string, Scenario>> scenarios() {
   };
 }
 
-int report(const std::string& name, const std::function<void()>& run) {
-  std::string detail;
-  bool ok = true;
-  try {
-    run();
-  } catch (const std::exception& error) {
-    ok = false;
-    detail = error.what();
-  }
-  std::cout << lovage::to_json(Object{{"scenario", name}, {"ok", ok}, {"detail", detail}}) << std::endl;
-  return ok ? 0 : 1;
-}
-
 int send_all(const std::string& folder) {
   Remote to;
   int failures = 0;
@@ -464,6 +421,8 @@ int send_mixed() {
 int main(int argc, char** argv) {
   declare_tasks(interop());
   if (argc == 4 && std::strcmp(argv[1], "send") == 0) return send_all(argv[3]);
+  if (argc >= 6 && std::strcmp(argv[1], "send-flows") == 0)
+    return lovage::interop::send_flows(interop(), argv[3], argv[5], argc > 6 ? argv[6] : "");
   if (argc == 2 && std::strcmp(argv[1], "send-mixed") == 0) return send_mixed();
   return lovage::main(interop(), argc, argv);
 }
