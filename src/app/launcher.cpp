@@ -8,6 +8,7 @@
 
 #include <lovage/error.hpp>
 
+#include "app/canvas_lists.hpp"
 #include "app/canvas_shape.hpp"
 #include "base/uuid.hpp"
 #include "wire/canvas.hpp"
@@ -178,6 +179,7 @@ Result<void> Launcher::add_chord(Value chord, std::span<const Value> arguments, 
     pass_on(options, task);
     hand_down(chord, task);
     if (errbacks_everywhere) append_links(canvas_options(task), "link_error", options.find("link_error"));
+    if (auto ok = end_in_one_result(core_.config(), task); !ok) return ok;
   }
   const auto parts = place_header(header, group_id, body);
   if (!parts) return tl::unexpected(parts.error());

@@ -2,6 +2,7 @@
 #include <iterator>
 #include <utility>
 
+#include "app/canvas_lists.hpp"
 #include "app/canvas_shape.hpp"
 #include "app/launcher.hpp"
 #include "wire/canvas.hpp"
@@ -40,14 +41,8 @@ Value* last_of(Value& signature, int depth = 0) {
 Value with_one_result(Value signature, const wire::TaskMessage& message) {
   const CanvasKind kind = wire::canvas_kind(signature);
   if (kind != CanvasKind::group && kind != CanvasKind::chunks) return signature;
-  Value list = wire::to_value(wire::SignatureData{.task = "celery.accumulate",
-                                                  .args = {},
-                                                  .kwargs = {{"index", Value(0)}},
-                                                  .options = {},
-                                                  .subtask_type = std::nullopt,
-                                                  .immutable = false});
   // Where the task ran somebody knows it.
-  Object& options = canvas_options(list);
+  Object options;
   if (message.exchange.empty()) {
     options["queue"] = Value(message.routing_key);
   } else {
@@ -56,7 +51,7 @@ Value with_one_result(Value signature, const wire::TaskMessage& message) {
   }
   Array header;
   header.push_back(std::move(signature));
-  return wire::make_chord(std::move(header), std::move(list));
+  return wire::make_chord(std::move(header), app::list_of_results(std::move(options)));
 }
 
 void append(Object& options, std::string_view name, const std::optional<Array>& links) {

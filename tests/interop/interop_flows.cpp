@@ -151,6 +151,11 @@ Scenarios chords() {
          const auto member = chain(t.s("add", {1, 1}), t.s("add", {10}));
          expect(get(chord(group(member, t.s("add", {5, 5})), t.s("echo"))), Value(Array{12, 10}));
        }},
+      {"group_at_the_end_of_a_headers_chain",
+       [](Steps& t) {
+         const auto member = chain(t.si("echo", {42}), group(t.s("echo"), t.s("add", {1})));
+         expect(get(chord(group(member, t.s("echo", {7})), t.s("echo"))), Value(Array{Array{42, 43}, 7}));
+       }},
       {"chord_body_chain",
        [](Steps& t) {
          const auto body = chain(t.s("total"), t.s("add", {1}), t.s("add", {2}));

@@ -89,6 +89,10 @@ TEST_P(ChordErrors, OfAGroupInTheHeader) {
   expect_a_failed_header(group(same.si(42), boom.si(1)));
 }
 
+TEST_P(ChordErrors, OfAGroupAtTheEndOfAChainInTheHeader) {
+  expect_a_failed_header(chain(same.si(42), group(same.s(), boom.s())));
+}
+
 TEST_P(ChordErrors, OfABodyThatIsAGroup) {
   for (const std::string errback : kErrbacks) {
     auto flow = chord(group(same.si(42)), group(same.si(42), boom.si(1)));

@@ -2,6 +2,7 @@
 #include "component/canvas/workflow_rig.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace lovage::worker {
 namespace {
@@ -20,6 +21,12 @@ class ChordFlows : public WorkflowOn {
     for (auto& one : lists) one.if_array()->push_back(item);
     return lists;
   });
+  Task<std::int64_t(std::vector<Numbers>)> total_of_all =
+      app.task("total_of_all", [](const std::vector<Numbers>& lists) {
+        std::int64_t sum = 0;
+        for (const auto& numbers : lists) sum = std::accumulate(numbers.begin(), numbers.end(), sum);
+        return sum;
+      });
   // What came before, and what it knows of itself.
   Task<Value(Value, std::int64_t)> collect =
       app.task("collect", [](Context& self, const Value& before, std::int64_t number) {
@@ -82,9 +89,37 @@ TEST_P(ChordFlows, AGroupInAHeaderIsFlat) {
   EXPECT_EQ(chord(group(group(same.s(42), same.s(42))), app.signature("list")).delay().get(10s), Value(Array{42, 42}));
 }
 
+TEST_P(ChordFlows, AGroupAtTheEndOfAHeadersChainIsOneList) {
+  const auto flow = chord(group(chain(same.s(42), group(same.s(), same.s()))), total_of_all.s());
+  EXPECT_EQ(flow.delay().get(10s), 84);
+  const auto header = group(chain(same.s(1), group(add.s(10), add.s(20))), chain(same.s(2), group(add.s(0))),
+                            chord(group(same.s(3)), group(list.s(), list.s())));
+  EXPECT_EQ(chord(Signature(header), identity.s()).delay().get(10s),
+            Value(Array{Array{11, 21}, Array{2}, Array{Array{3}, Array{3}}}));
+  EXPECT_EQ(chain(same.s(1), group(same.s(), chain(same.s(), group(same.s()))), identity.s()).delay().get(10s),
+            Value(Array{1, Array{1}}));
+}
+
 TEST_P(ChordFlows, ALargeHeaderInTheMiddleOfAChain) {
   const std::vector<TypedSignature<std::int64_t(std::int64_t)>> members(1'000, same.s());
   EXPECT_EQ((same.si(1) | group(members) | total.s()).delay().get(30s), 1'000);
+}
+
+// Nobody serves the default queue.
+class ChordFlowsElsewhere : public ChordFlows {
+ protected:
+  ChordFlowsElsewhere() {
+    app.config().task_default_queue = "nobody";
+    options.queues = {"served"};
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Engines, ChordFlowsElsewhere, engines(), engine_name);
+
+TEST_P(ChordFlowsElsewhere, AGroupAtTheEndOfAHeadersChainIsListedWhereItsTasksGo) {
+  const auto first = same.s(42).set({.queue = "served"});
+  const auto member = same.s().set({.queue = "served"});
+  const auto flow = chord(group(chain(first, group(member, member))), identity.s().set({.queue = "served"}));
+  EXPECT_EQ(flow.delay().get(10s), Value(Array{Array{42, 42}}));
 }
 
 // --- What tasks know of where they stand -----------------------------------------------------------------

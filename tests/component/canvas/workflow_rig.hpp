@@ -64,7 +64,7 @@ class MeetingPoint {
   std::int64_t here_ = 0;
 };
 
-// Fixtures that derive from it may declare more tasks: the worker starts in SetUp.
+// Fixtures that derive from it may declare more tasks and change settings and options: the worker starts in SetUp.
 class WorkflowOn : public ::testing::TestWithParam<const char*> {
  protected:
   static constexpr std::int64_t kThreads = 2;
@@ -76,12 +76,11 @@ class WorkflowOn : public ::testing::TestWithParam<const char*> {
     config.broker_url = url_of(GetParam());
     if (std::string(GetParam()) == "two_stores")
       config.result_backend = "sqlite:///" + (folder.path() / "r.db").string();
-  }
-  void SetUp() override {
-    WorkerOptions options;
     options.quiet = true;
     options.embedded = true;
     options.hostname = "w@test";
+  }
+  void SetUp() override {
     worker = std::make_unique<WorkerProcess>(app.core(), options);
     exit_code = std::async(std::launch::async, [this] { return worker->run(); });
   }
@@ -162,6 +161,7 @@ class WorkflowOn : public ::testing::TestWithParam<const char*> {
   });
   Task<bool(std::int64_t)> meet =
       app.task("meet", [this](std::int64_t expected) { return meeting_point.meet(expected); });
+  WorkerOptions options;
   std::unique_ptr<WorkerProcess> worker;
   std::future<int> exit_code;
 };

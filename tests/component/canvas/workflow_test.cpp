@@ -139,12 +139,6 @@ TEST_P(WorkflowOn, ABodyThatIsAGroup) {
   EXPECT_EQ(chord(group(same.s(1), same.s(2)), group(total.s(), total.s())).delay().get(10s), (Numbers{3, 3}));
 }
 
-TEST_P(WorkflowOn, ATrailingGroupInAHeaderCountsItsMembers) {
-  const auto flow = chord(group(chain(same.s(1), group(add.s(10), add.s(20))), chain(same.s(2), group(add.s(0)))),
-                          app.signature("list"));
-  EXPECT_EQ(AsyncResult<Numbers>(flow.delay()).get(10s), (Numbers{11, 21, 2}));
-}
-
 TEST_P(WorkflowOn, RetriesInAHeader) {
   EXPECT_EQ(chord(group(flaky.s(1), same.s(2)), total.s()).delay().get(20s), 3);
 }
