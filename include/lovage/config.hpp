@@ -33,6 +33,9 @@ struct Queue {
   std::string exchange = {};             // empty: the queue's name
   std::string exchange_type = "direct";  // direct, topic or fanout
   std::string routing_key = {};          // empty: the queue's name
+  // Lovage's workers alone take from it. Workflows whose tasks all go to such queues are stored once, and their
+  // messages refer to them (docs/canvas.md): small, however large the workflow is.
+  bool lovage_only = false;
 };
 
 // How often a send is tried again while the broker cannot be reached. Celery: task_publish_retry_policy.

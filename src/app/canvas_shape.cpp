@@ -200,6 +200,7 @@ class Placer {
       }
       case CanvasKind::chunks:
       case CanvasKind::task:
+      case CanvasKind::reference:  // for the last task that it leads to
         break;
     }
     Object& options = canvas_options(signature);

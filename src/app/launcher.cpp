@@ -10,6 +10,7 @@
 
 #include "app/canvas_lists.hpp"
 #include "app/canvas_shape.hpp"
+#include "app/graph_reference.hpp"
 #include "base/uuid.hpp"
 #include "wire/canvas.hpp"
 
@@ -29,10 +30,25 @@ Value result_tuple(const std::string& id, Value parent, Value children) {
   return Value(Array{Value(Array{Value(id), std::move(parent)}), std::move(children)});
 }
 
+bool has_signature(const Object& options, std::string_view name) noexcept {
+  const Value* const value = options.find(name);
+  return value != nullptr && !value->is_null();
+}
+
 }  // namespace
 
+bool holds_graph(const wire::TaskMessage& message) noexcept {
+  return message.custom_headers.find(wire::kGraphHeader) != nullptr;
+}
+
+std::uint64_t graph_holders(std::span<const wire::TaskMessage> messages) noexcept {
+  return static_cast<std::uint64_t>(std::ranges::count_if(messages, holds_graph));
+}
+
 Launcher::Launcher(const Core& core, Lineage lineage, LaunchLimits limits)
-    : core_(core), lineage_(std::move(lineage)), limits_(limits) {}
+    : core_(core), lineage_(std::move(lineage)), limits_(limits) {
+  made_.graph_id = lineage_.graph_id;
+}
 
 Result<void> Launcher::add(Value signature, std::span<const Value> arguments, Steps rest) {
   if (++depth_ > kDeepest) return fail(Errc::too_large, "signatures nest too deeply");
@@ -46,6 +62,8 @@ Result<void> Launcher::add(Value signature, std::span<const Value> arguments, St
         return add_group(std::move(signature), arguments, std::move(rest));
       case CanvasKind::chord:
         return add_chord(std::move(signature), arguments, rest);
+      case CanvasKind::reference:
+        return fail(Errc::bad_data, "a reference to a signature that has not been read");
       case CanvasKind::chunks:
       case CanvasKind::task:
         break;
@@ -77,8 +95,12 @@ Result<void> Launcher::send(wire::SignatureData task) {
   // A frozen signature may carry these as null; whose successor it is is known here.
   task.options.erase("root_id");
   task.options.erase("parent_id");
+  const bool is_mere_part = has_signature(task.options, "chord") && !has_signature(task.options, "chain") &&
+                            !has_signature(task.options, "link");
   try {
     auto prepared = prepare(core_, std::move(task), lineage_);
+    if (!lineage_.graph_id.empty() && !is_mere_part)
+      prepared.message.custom_headers.set(std::string(wire::kGraphHeader), Value(lineage_.graph_id));
     if (prepared.queue) add_queue(std::move(*prepared.queue));
     bytes_ += prepared.message.body.size();
     if (bytes_ > limits_.bytes)
@@ -184,6 +206,10 @@ Result<void> Launcher::add_chord(Value chord, std::span<const Value> arguments, 
   const auto parts = place_header(header, group_id, body);
   if (!parts) return tl::unexpected(parts.error());
   made_.chords.push_back({group_id, *parts});
+  if (auto graph_id = graph_of(body)) {
+    ++made_.chords_by_reference;
+    made_.graph_id = std::move(*graph_id);
+  }
   Array siblings = std::exchange(made_.results, {});
   for (auto& task : header) {
     if (auto added = add(std::move(task), arguments); !added) return added;

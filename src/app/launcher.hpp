@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,11 +19,17 @@
 
 namespace lovage::app {
 
+// Whether a message keeps its workflow's graph in its store until it has ended. That a header task does for its chord
+// needs no mark: the chord itself holds it.
+bool holds_graph(const wire::TaskMessage& message) noexcept;
+
 // What leaves together.
 struct Launch {
   std::vector<wire::TaskMessage> messages;
   std::vector<wire::QueueDeclaration> queues;  // theirs, each once
   std::vector<broker::ChordStart> chords;      // to be started before any of the messages is sent
+  std::string graph_id = {};                   // the graph that messages or chords hold; empty: none
+  std::uint64_t chords_by_reference = 0;       // chords that hold it: their bodies refer to it
   Array results;                               // of what was added, in its order: Celery's result tuples
 };
 
@@ -30,6 +37,9 @@ struct LaunchLimits {
   std::size_t messages = 5'000;
   std::size_t bytes = std::size_t{64} << 20U;  // of all bodies together
 };
+
+// How many of these messages hold a graph.
+std::uint64_t graph_holders(std::span<const wire::TaskMessage> messages) noexcept;
 
 class Launcher {
  public:

@@ -18,6 +18,7 @@
 #include "base/suggest.hpp"
 #include "base/uuid.hpp"
 #include "wire/body.hpp"
+#include "wire/canvas.hpp"
 #include "wire/json.hpp"
 
 namespace lovage::app {
@@ -98,7 +99,7 @@ void set_stamps(wire::TaskMessage& message, const Object& options, wire::JsonTyp
 
 // The protocol's own names in a sender's headers would make two headers of one name.
 void set_headers(wire::TaskMessage& message, const CallOptions& options, wire::JsonTypes types) {
-  static constexpr std::array<std::string_view, 20> kOwn{"lang",
+  static constexpr std::array<std::string_view, 21> kOwn{"lang",
                                                          "task",
                                                          "id",
                                                          "shadow",
@@ -117,7 +118,8 @@ void set_headers(wire::TaskMessage& message, const CallOptions& options, wire::J
                                                          "group_index",
                                                          "ignore_result",
                                                          "replaced_task_nesting",
-                                                         "stamped_headers"};
+                                                         "stamped_headers",
+                                                         wire::kGraphHeader};
   const Object* headers = options.table("headers");
   if (headers == nullptr) return;
   for (const auto& [name, value] : *headers) {
@@ -135,13 +137,9 @@ int priority_of(const CallOptions& options, const TaskOptions* task, const Desti
   return destination.priority.value_or(config.task_default_priority);
 }
 
-void set_destination(Prepared& prepared, const CallOptions& options, const TaskOptions* task, const Config& config) {
-  Wanted wanted{options.text_or_empty("queue"), options.text_or_empty("exchange"),
-                options.text_or_empty("routing_key")};
-  const bool open = wanted.queue.empty() && wanted.exchange.empty() && wanted.routing_key.empty();
-  if (open && task != nullptr) wanted.queue = task->queue;
-  auto destination = find_destination(config, prepared.message.task, std::move(wanted));
-  prepared.message.priority = priority_of(options, task, destination, config);
+void set_destination(Prepared& prepared, const CallOptions& options, const TaskOptions* task, const Core& core) {
+  auto destination = destination_of(core, prepared.message.task, options);
+  prepared.message.priority = priority_of(options, task, destination, core.config());
   prepared.message.exchange = std::move(destination.exchange);
   prepared.message.routing_key = std::move(destination.routing_key);
   prepared.queue = std::move(destination.queue);
@@ -220,6 +218,15 @@ void set_size_rules(wire::BodyFormat& format, const Config& config) {
   format.max_bytes = config.task_message_max_bytes;
 }
 
+Destination destination_of(const Core& core, const std::string& task, const CallOptions& options) {
+  Wanted wanted{options.text_or_empty("queue"), options.text_or_empty("exchange"),
+                options.text_or_empty("routing_key")};
+  const TaskDefinition* const definition = core.registry().find(task);
+  const bool open = wanted.queue.empty() && wanted.exchange.empty() && wanted.routing_key.empty();
+  if (open && definition != nullptr) wanted.queue = definition->options.queue;
+  return find_destination(core.config(), task, std::move(wanted));
+}
+
 Lineage current_lineage() {
   const Context* context = Context::current();
   if (context == nullptr) return {};
@@ -258,7 +265,7 @@ Prepared prepare(const Core& core, wire::SignatureData call, const Lineage& line
   auto ignore_result = options.flag("ignore_result");
   if (!ignore_result && task != nullptr) ignore_result = task->ignore_result;
   prepared.message.ignore_result = ignore_result.value_or(config.task_ignore_result);
-  set_destination(prepared, options, task, config);
+  set_destination(prepared, options, task, core);
   const auto format = format_of(options, task, config);
   set_body(prepared.message, std::move(call), format);
   return prepared;

@@ -9,6 +9,7 @@
 #include <lovage/signature.hpp>
 
 #include "app/core.hpp"
+#include "app/routing.hpp"
 #include "wire/body.hpp"
 #include "wire/signature.hpp"
 #include "wire/task_message.hpp"
@@ -19,9 +20,14 @@ namespace lovage::app {
 struct Lineage {
   std::string root_id;  // empty: the message's own id
   std::optional<std::string> parent_id;
+  std::string graph_id = {};  // where it is stored, when messages refer to it; empty: nowhere
 };
 // That of the task which this thread is running; empty outside tasks.
 Lineage current_lineage();
+
+class CallOptions;
+// Where a call with these options goes: they win over the task's own, and those over the routes. Throws ConfigError.
+Destination destination_of(const Core& core, const std::string& task, const CallOptions& options);
 
 struct Prepared {
   wire::TaskMessage message;

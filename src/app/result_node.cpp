@@ -65,6 +65,7 @@ Result<Node> build(const Value& signature, Node parent, int depth) {
     }
     case CanvasKind::chunks:
     case CanvasKind::task:
+    case CanvasKind::reference:
       break;
   }
   return make(id_of(signature), std::move(parent));

@@ -60,13 +60,15 @@ Queue read_queue(const Value& value) {
   if (value.if_string() != nullptr) {
     read_setting(value, queue.name);
   } else {
-    static constexpr std::array<std::string_view, 4> kKeys{"name", "exchange", "exchange_type", "routing_key"};
+    static constexpr std::array<std::string_view, 5> kKeys{"name", "exchange", "exchange_type", "routing_key",
+                                                           "lovage_only"};
     const Object& table = read_table(value);
     check_keys(table, kKeys);
     queue.name = text_member(table, "name");
     queue.exchange = text_member(table, "exchange");
     queue.exchange_type = text_member(table, "exchange_type", "direct");
     queue.routing_key = text_member(table, "routing_key");
+    if (const Value* const only = table.find("lovage_only")) read_setting(*only, queue.lovage_only);
   }
   if (queue.name.empty()) throw ConfigError("a queue needs a name");
   if (queue.exchange_type != "direct" && queue.exchange_type != "topic" && queue.exchange_type != "fanout") {
@@ -194,6 +196,7 @@ Value show_setting(const std::vector<Queue>& value) {
     Object table{{"name", queue.name}, {"exchange_type", queue.exchange_type}};
     if (!queue.exchange.empty()) table.set("exchange", queue.exchange);
     if (!queue.routing_key.empty()) table.set("routing_key", queue.routing_key);
+    if (queue.lovage_only) table.set("lovage_only", Value(true));
     queues.emplace_back(std::move(table));
   }
   return queues;

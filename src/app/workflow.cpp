@@ -13,10 +13,12 @@
 
 #include "app/canvas_shape.hpp"
 #include "app/eager.hpp"
+#include "app/graph_writer.hpp"
 #include "app/invoke.hpp"
 #include "app/launcher.hpp"
 #include "app/producer.hpp"
 #include "app/stored_result.hpp"
+#include "base/uuid.hpp"
 #include "wire/canvas.hpp"
 #include "wire/result_meta.hpp"
 
@@ -58,6 +60,20 @@ void start_chords(Core& core, const std::vector<broker::ChordStart>& chords, Dea
   if (backend == nullptr)
     throw ConfigError("a chord needs a result backend, which counts its header's tasks: set result_backend");
   for (const auto& chord : chords) must(backend->start_chord(chord, deadline));
+}
+
+// The graph of what is better stored once; without pages where everything is embedded. It is an id of its own: a task
+// may send several workflows under its root.
+broker::Graph share(const Core& core, Value& frozen) {
+  if (!app::is_lovage_only(core, frozen)) return {};
+  app::GraphWriter writer(new_uuid());
+  must(writer.share(frozen));
+  return writer.take();
+}
+
+void store_graph(Core& core, broker::Graph graph, const app::Launch& launch, Deadline deadline) {
+  graph.holders = app::graph_holders(launch.messages) + launch.chords_by_reference;
+  must(core.broker().store_graph(graph, deadline));
 }
 
 // --- Eager mode ------------------------------------------------------------------------------------------
@@ -112,6 +128,7 @@ class EagerRun {
       }
       case CanvasKind::chunks:
       case CanvasKind::task:
+      case CanvasKind::reference:
         break;
     }
     const Signature call = Signature::from_value(core_, signature).clone(arguments);
@@ -195,14 +212,19 @@ bool is_workflow(const Signature& signature) noexcept {
 Node send_workflow(const std::shared_ptr<Core>& core, const Signature& signature) {
   core->check_config();
   if (core->config().task_always_eager) return run_workflow(core, signature);
-  const Value frozen = frozen_value(signature);
+  Value frozen = frozen_value(signature);
   Node node = must(results_of(frozen));
-  Launcher launcher(*core, current_lineage(), kWhole);
-  must(launcher.add(frozen, {}));
+  Lineage lineage = current_lineage();
+  broker::Graph graph = share(*core, frozen);
+  if (!graph.pages.empty()) lineage.graph_id = graph.id;
+  Launcher launcher(*core, std::move(lineage), kWhole);
+  must(launcher.add(std::move(frozen), {}));
   Launch launch = launcher.take();
   check_sizes(*core, launch.messages);
   const auto& options = signature.send_options();
-  start_chords(*core, launch.chords, Deadline::after(options.timeout.value_or(core->config().task_publish_timeout)));
+  const Deadline deadline = Deadline::after(options.timeout.value_or(core->config().task_publish_timeout));
+  start_chords(*core, launch.chords, deadline);
+  if (!graph.pages.empty()) store_graph(*core, std::move(graph), launch, deadline);
   const Outgoing outgoing{std::move(launch.messages), std::move(launch.queues)};
   const auto outcomes = publish(*core, outgoing, options);
   std::optional<std::size_t> failed;

@@ -13,6 +13,7 @@
 #include "base/clock.hpp"
 #include "base/result.hpp"
 #include "broker/consumer.hpp"
+#include "broker/graph.hpp"
 #include "broker/survey.hpp"
 #include "wire/control_message.hpp"
 #include "wire/queues.hpp"
@@ -74,6 +75,14 @@ class Broker {
   // Sends a message to everybody who listens to a fanout exchange at this moment; that may be nobody. An engine
   // without remote control refuses it as misconfigured.
   virtual Result<void> broadcast(const wire::BroadcastMessage& message, Deadline deadline) = 0;
+
+  // Graphs of workflows. One that nobody has used for 30 days is lost: its messages are.
+  // Before the first message that refers to it.
+  virtual Result<void> store_graph(const Graph& graph, Deadline deadline) = 0;
+  // Fails with not_found for a graph or page that is not there (any more).
+  virtual Result<std::string> graph_page(const std::string& graph_id, std::uint64_t page, Deadline deadline) = 0;
+  // Outside of settlements: for workers whose settlements are no one step.
+  virtual Result<void> use_graph(const GraphUse& use, Deadline deadline) = 0;
 
   // Makes queues and their bindings known, as kombu's declare does.
   virtual Result<void> declare(std::span<const wire::QueueDeclaration> queues, Deadline deadline) = 0;

@@ -11,6 +11,7 @@
 #include "base/clock.hpp"
 #include "base/strong.hpp"
 #include "broker/chord.hpp"
+#include "broker/graph.hpp"
 #include "wire/queues.hpp"
 #include "wire/shared_message.hpp"
 #include "wire/task_message.hpp"
@@ -90,6 +91,7 @@ struct Settlement {
   std::vector<ChordStart> chords;    // made known before anything is sent
   std::optional<ChordCount> counts;  // with Disposal::acknowledge or dead_letter
   std::optional<ChordEnd> ended_chord;
+  std::optional<GraphUse> graph;  // counted with the sends
 };
 struct Settlement::Undeliverable {
   std::size_t send = 0;  // its position

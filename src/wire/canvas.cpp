@@ -7,6 +7,8 @@
 namespace lovage::wire {
 namespace {
 
+constexpr std::string_view kReference = "lovage.reference";
+
 const Value* kwarg(const Value& signature, std::string_view name) noexcept {
   const Value* const kwargs = signature.find("kwargs");
   return kwargs != nullptr ? kwargs->find(name) : nullptr;
@@ -33,6 +35,7 @@ CanvasKind canvas_kind(const Value& signature) noexcept {
   if (kind != nullptr && *kind == "chain") return CanvasKind::chain;
   if (kind != nullptr && *kind == "group") return CanvasKind::group;
   if (kind != nullptr && *kind == "chord") return CanvasKind::chord;
+  if (kind != nullptr && *kind == kReference) return CanvasKind::reference;
   const std::string* const task = text_of(signature, "task");
   return task != nullptr && *task == "celery.chunks" ? CanvasKind::chunks : CanvasKind::task;
 }
@@ -91,6 +94,37 @@ Value make_group(Array members) {
 
 Value make_chord(Array header, Value body) {
   return make("chord", {{"kwargs", Value(Object{})}, {"header", Value(std::move(header))}, {"body", std::move(body)}});
+}
+
+Value make_reference(const GraphReference& to, std::string result_id, Array errbacks) {
+  Object kwargs{{"graph", Value(to.graph_id)},
+                {"page", Value(static_cast<std::int64_t>(to.page))},
+                {"position", Value(static_cast<std::int64_t>(to.position))}};
+  if (!errbacks.empty()) kwargs.set("errbacks", Value(std::move(errbacks)));
+  return to_value(SignatureData{.task = std::string(kReference),
+                                .args = {},
+                                .kwargs = std::move(kwargs),
+                                .options = {{"task_id", Value(std::move(result_id))}},
+                                .subtask_type = std::string(kReference),
+                                .immutable = false});
+}
+
+std::optional<GraphReference> graph_reference(const Value& signature) {
+  if (canvas_kind(signature) != CanvasKind::reference) return std::nullopt;
+  const Value* const graph = kwarg(signature, "graph");
+  const Value* const page = kwarg(signature, "page");
+  const Value* const position = kwarg(signature, "position");
+  if (graph == nullptr || page == nullptr || position == nullptr) return std::nullopt;
+  const std::string* const id = graph->if_string();
+  const std::int64_t* const page_number = page->if_integer();
+  const std::int64_t* const at = position->if_integer();
+  if (id == nullptr || id->empty() || page_number == nullptr || *page_number < 0 || at == nullptr || *at < 0)
+    return std::nullopt;
+  return GraphReference{*id, static_cast<std::uint64_t>(*page_number), static_cast<std::uint64_t>(*at)};
+}
+
+Array reference_errbacks(const Value& reference) {
+  return list_of(kwarg(reference, "errbacks")).value_or(Array{});
 }
 
 }  // namespace lovage::wire

@@ -2,6 +2,7 @@
 // Pure functions on untrusted values.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,7 +11,7 @@
 
 namespace lovage::wire {
 
-enum class CanvasKind { task, chain, group, chord, chunks };
+enum class CanvasKind { task, chain, group, chord, chunks, reference };
 
 // What is no signature at all counts as a task; signature_from_value() says what is wrong with it.
 CanvasKind canvas_kind(const Value& signature) noexcept;
@@ -37,5 +38,21 @@ std::optional<Array> list_of(const Value* value);
 Value make_chain(Array steps);
 Value make_group(Array members);
 Value make_chord(Array header, Value body);
+
+// A signature that is stored as a node of its workflow's graph (broker/graph.hpp). Lovage's own form: only in messages
+// to queues that Lovage's workers alone serve.
+struct GraphReference {
+  std::string graph_id;
+  std::uint64_t page = 0;
+  std::uint64_t position = 0;  // on the page
+};
+// What people know of the signature without reading it: the id of its result, and who hears when it can never run.
+Value make_reference(const GraphReference& to, std::string result_id, Array errbacks);
+// Nothing for what is no reference, or a malformed one.
+std::optional<GraphReference> graph_reference(const Value& signature);
+Array reference_errbacks(const Value& reference);
+
+// The header of a message that holds its workflow's graph: its id.
+inline constexpr std::string_view kGraphHeader = "lovage_graph";
 
 }  // namespace lovage::wire

@@ -22,7 +22,8 @@ struct AbandonedPart {
 };
 
 struct Abandoned {
-  std::vector<AbandonedTask> tasks;  // each once, those that have an id
+  std::vector<AbandonedTask> tasks;  // each once, those that have an id; of a reference, its end
+  Array references;                  // to what else is stored in the workflow's graph
   // The one chord around the signature, where it has one: its parts that now end without having run.
   std::string group_id;
   Value body;
@@ -31,13 +32,5 @@ struct Abandoned {
 
 // Adds what the signature leads to. It comes from the wire: nesting beyond 50 is left out.
 void abandon(const Value& signature, Abandoned& abandoned);
-
-// The errbacks that hear of it when a signature cannot run: its own or, where it is a workflow that has none, those of
-// the task whose result is the workflow's (of a group, the first). `id`, that task's, is what they are told.
-struct Hearers {
-  Array errbacks;
-  std::string id;
-};
-Hearers hearers_of(const Value& signature);
 
 }  // namespace lovage::worker

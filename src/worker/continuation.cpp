@@ -2,12 +2,15 @@
 
 #include <utility>
 
+#include "app/graph_reference.hpp"
+
 namespace lovage::worker {
 namespace {
 
 // A version of its own: workers of two releases may serve one broker.
 constexpr std::string_view kJoin = "join-1";
 constexpr std::string_view kFanOut = "fan-out-1";
+constexpr std::string_view kGiveUp = "give-up-1";
 
 Value value_of(const std::optional<Array>& signatures) {
   return signatures ? Value(*signatures) : Value();
@@ -26,6 +29,10 @@ Value value_of(const broker::ChordCount& counts) {
                       {"parts", Value(std::move(parts))},
                       {"added", Value(static_cast<std::int64_t>(counts.added))},
                       {"continuation", Value(counts.continuation)}});
+}
+
+Value counts_value(const std::optional<broker::ChordCount>& counts) {
+  return counts ? value_of(*counts) : Value();
 }
 
 // Reads members of one object; remembers whether one was missing or of another type.
@@ -80,13 +87,22 @@ std::optional<broker::ChordCount> counts_from(const Value& value) {
   return counts;
 }
 
+void read_counts(Reader& reader, std::optional<broker::ChordCount>& counts) {
+  const Value* const value = reader.find("counts");
+  if (value == nullptr || value->is_null()) return;
+  counts = counts_from(*value);
+  reader.expect(counts.has_value());
+}
+
 Result<Continuation> join_from(const Value& value) {
   Reader reader(value);
   Join join{.group_id = reader.text("group_id"),
             .body = reader.value("body"),
             .root_id = reader.text("root_id"),
-            .parent_id = reader.text("parent_id")};
+            .parent_id = reader.text("parent_id"),
+            .graph_id = {}};
   if (!reader.ok()) return fail(Errc::bad_data, "a join without its members");
+  join.graph_id = app::graph_of(join.body).value_or("");
   return join;
 }
 
@@ -97,18 +113,32 @@ Result<Continuation> fan_out_from(const Value& value) {
                  .root_id = reader.text("root_id"),
                  .parent_id = reader.text("parent_id"),
                  .sent = reader.count("sent"),
-                 .counts = {}};
+                 .counts = {},
+                 .graph_id = reader.text("graph_id")};
   const Value arguments = reader.value("arguments");
   reader.expect(arguments.if_array() != nullptr && arguments.if_array()->size() <= 1);
   if (reader.ok() && !arguments.if_array()->empty()) fan_out.result = arguments.if_array()->front();
   fan_out.embed.callbacks = signatures_from(reader.find("callbacks"));
   fan_out.embed.chain = signatures_from(reader.find("chain"));
-  if (const Value* const counts = reader.find("counts"); counts != nullptr && !counts->is_null()) {
-    fan_out.counts = counts_from(*counts);
-    reader.expect(fan_out.counts.has_value());
-  }
+  read_counts(reader, fan_out.counts);
   if (!reader.ok()) return fail(Errc::bad_data, "a fan-out without its members");
   return fan_out;
+}
+
+Result<Continuation> give_up_from(const Value& value) {
+  Reader reader(value);
+  GiveUp give_up{.references = {},
+                 .state = reader.text("state"),
+                 .exception = reader.value("exception"),
+                 .traceback = reader.text("traceback"),
+                 .counts = {},
+                 .graph_id = reader.text("graph_id")};
+  const Value references = reader.value("references");
+  reader.expect(references.if_array() != nullptr);
+  if (reader.ok()) give_up.references = *references.if_array();
+  read_counts(reader, give_up.counts);
+  if (!reader.ok()) return fail(Errc::bad_data, "steps to be given up, without what is said of them");
+  return give_up;
 }
 
 }  // namespace
@@ -120,6 +150,14 @@ std::string encode_continuation(const Continuation& continuation) {
                                                           {"root_id", Value(join->root_id)},
                                                           {"parent_id", Value(join->parent_id)}})}));
   }
+  if (const auto* const give_up = std::get_if<GiveUp>(&continuation)) {
+    return to_json(Value(Array{Value(kGiveUp), Value(Object{{"references", Value(give_up->references)},
+                                                            {"state", Value(give_up->state)},
+                                                            {"exception", give_up->exception},
+                                                            {"traceback", Value(give_up->traceback)},
+                                                            {"counts", counts_value(give_up->counts)},
+                                                            {"graph_id", Value(give_up->graph_id)}})}));
+  }
   const auto& fan_out = std::get<FanOut>(continuation);
   return to_json(
       Value(Array{Value(kFanOut), Value(Object{{"callbacks", value_of(fan_out.embed.callbacks)},
@@ -128,7 +166,8 @@ std::string encode_continuation(const Continuation& continuation) {
                                                {"root_id", Value(fan_out.root_id)},
                                                {"parent_id", Value(fan_out.parent_id)},
                                                {"sent", Value(static_cast<std::int64_t>(fan_out.sent))},
-                                               {"counts", fan_out.counts ? value_of(*fan_out.counts) : Value()}})}));
+                                               {"counts", counts_value(fan_out.counts)},
+                                               {"graph_id", Value(fan_out.graph_id)}})}));
 }
 
 Result<Continuation> decode_continuation(std::string_view text) {
@@ -138,6 +177,7 @@ Result<Continuation> decode_continuation(std::string_view text) {
   const std::string* const kind = parts != nullptr && parts->size() == 2 ? (*parts)[0].if_string() : nullptr;
   if (kind != nullptr && *kind == kJoin) return join_from((*parts)[1]);
   if (kind != nullptr && *kind == kFanOut) return fan_out_from((*parts)[1]);
+  if (kind != nullptr && *kind == kGiveUp) return give_up_from((*parts)[1]);
   return fail(Errc::bad_data, "a continuation of a kind that this worker does not know");
 }
 

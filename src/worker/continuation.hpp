@@ -22,6 +22,8 @@ struct Join {
   Value body;             // a signature
   std::string root_id;    // of the part that came last, as in Celery
   std::string parent_id;  // its id
+  // The graph that the chord held; empty: none. Its body says it.
+  std::string graph_id = {};
 };
 
 // More successors than one settlement sends: those from `sent` on are still to be sent.
@@ -32,9 +34,20 @@ struct FanOut {
   std::string parent_id;
   std::uint64_t sent = 0;
   std::optional<broker::ChordCount> counts = {};  // with the last of them
+  std::string graph_id = {};                      // the graph that is held until the last of them; empty: none
 };
 
-using Continuation = std::variant<Join, FanOut>;
+// Steps of a stored graph that will never run: those who wait for one of them are still to be told.
+struct GiveUp {
+  Array references;  // to them
+  std::string state;
+  Value exception;  // as results carry it
+  std::string traceback;
+  std::optional<broker::ChordCount> counts = {};  // when all are told
+  std::string graph_id = {};                      // the graph that is held until then; empty: none
+};
+
+using Continuation = std::variant<Join, FanOut, GiveUp>;
 
 std::string encode_continuation(const Continuation& continuation);
 // Fails with bad_data for what encode_continuation() does not write.

@@ -1,6 +1,7 @@
 // SettlementRules: what follows when one settlement was not enough.
 #include <algorithm>
 #include <iterator>
+#include <span>
 #include <utility>
 
 #include <fmt/format.h>
@@ -8,6 +9,7 @@
 #include <lovage/states.hpp>
 
 #include "app/canvas_shape.hpp"
+#include "app/hearers.hpp"
 #include "worker/exceptions.hpp"
 #include "worker/metas.hpp"
 #include "worker/settlements.hpp"
@@ -64,8 +66,16 @@ std::optional<Part> part_from(const std::string& text) {
 
 }  // namespace
 
+void SettlementRules::use_graph(Settlement& settlement, const std::string& graph_id, std::uint64_t added,
+                                std::uint64_t ended) {
+  if (graph_id.empty() || added + ended == 0) return;
+  if (!settlement.graph) settlement.graph = broker::GraphUse{.graph_id = graph_id};
+  settlement.graph->added += added;
+  settlement.graph->ended += ended;
+}
+
 Result<Array> SettlementRules::send_following(Settlement& settlement, FanOut following) const {
-  const app::Lineage lineage{following.root_id, following.parent_id};
+  const app::Lineage lineage{following.root_id, following.parent_id, following.graph_id};
   const Value* const argument = following.result ? &*following.result : nullptr;
   auto successors = after_success(facts_, lineage, following.embed, argument);
   if (!successors) return tl::unexpected(successors.error());
@@ -78,6 +88,10 @@ Result<Array> SettlementRules::send_following(Settlement& settlement, FanOut fol
   auto& messages = successors->messages;
   const auto first = std::min<std::size_t>(following.sent, messages.size());
   const std::size_t count = chunk_of(messages, first);
+  const auto chunk = std::span(messages).subspan(first, count);
+  use_graph(settlement, successors->graph_id,
+            app::graph_holders(chunk) + (first == 0 ? successors->chords_by_reference : 0),
+            !following.graph_id.empty() && first + count == messages.size() ? 1 : 0);
   const auto begin = messages.begin() + static_cast<std::ptrdiff_t>(first);
   settlement.sends.insert(settlement.sends.end(), std::make_move_iterator(begin),
                           std::make_move_iterator(begin + static_cast<std::ptrdiff_t>(count)));
@@ -110,17 +124,18 @@ Settlement SettlementRules::fanned_out(Token token, FanOut fan_out, Timestamp no
   const wire::ExceptionInfo exception = encode_error(sent.error().message);
   settle_abandoned(settlement, abandoned, {.state = states::failure, .exception = exception, .traceback = {}},
                    {before.root_id, before.parent_id}, now);
+  use_graph(settlement, before.graph_id, 0, 1);
   return settlement;
 }
 
-Settlement SettlementRules::joined(Token token, const Join& join, const std::vector<std::string>& parts,
-                                   Timestamp now) const {
+Settlement SettlementRules::joined(Token token, const Join& join, const std::vector<std::string>& parts, Timestamp now,
+                                   std::optional<std::string> lost_body) const {
   Settlement settlement;
   settlement.token = token;
   settlement.ended_chord = broker::ChordEnd{.group_id = join.group_id, .task_ids = {}};
   Array results;
   results.reserve(parts.size());
-  std::optional<std::string> trouble;
+  std::optional<std::string> trouble = std::move(lost_body);
   for (const auto& text : parts) {
     auto part = part_from(text);
     if (!part) {
@@ -136,7 +151,8 @@ Settlement SettlementRules::joined(Token token, const Join& join, const std::vec
     FanOut body{.embed = {.callbacks = Array{join.body}, .errbacks = {}, .chain = {}, .chord = {}},
                 .result = Value(std::move(results)),
                 .root_id = join.root_id,
-                .parent_id = join.parent_id};
+                .parent_id = join.parent_id,
+                .graph_id = join.graph_id};
     const auto sent = send_following(settlement, std::move(body));
     if (sent) return with_undeliverable(std::move(settlement), now);
     trouble = sent.error().message;
@@ -153,7 +169,8 @@ Settlement SettlementRules::chord_failed(Settlement settlement, const Join& join
   abandon(join.body, abandoned);
   settle_abandoned(settlement, abandoned,
                    {.state = states::failure, .exception = exception, .traceback = exception.repr()}, lineage, now);
-  const Hearers hearers = hearers_of(join.body);
+  use_graph(settlement, join.graph_id, 0, 1);
+  const app::Hearers hearers = app::hearers_of(join.body);
   Object request{{"id", Value(hearers.id)}, {"root_id", Value(join.root_id)}, {"parent_id", Value(join.parent_id)}};
   send_errbacks(settlement, hearers.errbacks, lineage,
                 {.request = Value(std::move(request)), .exception = exception, .traceback = exception.repr()});

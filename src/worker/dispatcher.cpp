@@ -25,6 +25,7 @@ Dispatcher::Dispatcher(Parts parts, DispatcherOwner& owner)
       outbox_(parts.outbox),
       limits_(parts.limits),
       is_revoked_(std::move(parts.is_revoked)),
+      graphs_(parts.outbox),
       owner_(owner) {}
 
 // --- Consumers come and go --------------------------------------------------------------------------
@@ -53,7 +54,7 @@ void Dispatcher::detach() {
       at = jobs_.erase(at);
     }
   }
-  recording_ = 0;
+  preparing_ = 0;
   refused_.clear();
   std::erase_if(unsettled_, [this](const auto& entry) { return entry.first >> 48 == generation_; });
 }
@@ -124,12 +125,13 @@ void Dispatcher::run(Accepted arrival) {
   bytes_waiting_ += job.bytes;
   Held& held = jobs_[job_id(token)];
   held.job = std::move(arrival.job);
-  if (held.job.marks.suspect) {
-    ++recording_;
-    consumer_->record_start(token);
-  } else {
-    submit(held);
-  }
+  prepare(job_id(token), held);
+}
+
+void Dispatcher::start(Held& held) {
+  if (!held.job.marks.suspect) return submit(held);
+  ++preparing_;
+  consumer_->record_start(held.job.token);
 }
 
 void Dispatcher::submit(Held& held) {
@@ -150,7 +152,7 @@ void Dispatcher::submit(Held& held) {
 void Dispatcher::on_start_recorded(Token token, SettleStatus status) {
   const auto found = jobs_.find(job_id(token));
   if (found == jobs_.end()) return;
-  --recording_;
+  --preparing_;
   Held& held = found->second;
   if (status == SettleStatus::settled && !draining_) return submit(held);
   bytes_waiting_ -= held.job.bytes;
@@ -306,7 +308,9 @@ void Dispatcher::settle(broker::Settlement settlement, const std::string& id, in
 }
 
 void Dispatcher::settle_early_acknowledged(broker::Settlement settlement, JobId job, const std::string& id) {
-  if (settlement.results.empty() && settlement.sends.empty() && !settlement.counts && !settlement.ended_chord) return;
+  if (settlement.results.empty() && settlement.sends.empty() && !settlement.counts && !settlement.ended_chord &&
+      !settlement.graph)
+    return;
   // Under a number that no token has: the acknowledgement itself may still be under way.
   const JobId number = job | JobId{1} << 63;
   std::string next = next_of(settlement);
@@ -321,64 +325,13 @@ void Dispatcher::settle_early_acknowledged(broker::Settlement settlement, JobId 
   outbox_.push(std::move(item));
 }
 
-// --- Continuations -----------------------------------------------------------------------------------
-
-std::string Dispatcher::next_of(const broker::Settlement& settlement) {
-  if (settlement.disposal == broker::Disposal::carry_on) return settlement.continuation;
-  return settlement.counts ? settlement.counts->continuation : std::string();
-}
-
-// Its settlement stays under way until the continuation's own: a worker that ends waits for it.
-void Dispatcher::carry_on(JobId number, Token token, const std::string& text) {
-  auto decoded = decode_continuation(text);
-  if (!decoded) {
-    // Left where it is: a worker of another release may know it.
-    log::error(fmt::format("A continuation cannot be carried out here: {}", decoded.error().message));
-    unsettled_.erase(number);
-    return tell_if_idle();
-  }
-  unsettled_.insert_or_assign(number, Unsettled{.id = "a continuation", .next = {}, .continuation = text});
-  follow(std::move(*decoded), [this, number, token, text](broker::Settlement settlement) {
-    settlement.token = token;
-    if (settler_ == nullptr || !unsettled_.contains(number)) return;
-    unsettled_.insert_or_assign(number,
-                                Unsettled{.id = "a continuation", .next = next_of(settlement), .continuation = text});
-    pass(KillPoint::in_continuation);
-    settler_->settle(std::move(settlement));
-  });
-}
-
-// Of a message that was acknowledged early: nothing is reserved, and nobody else would do it.
-void Dispatcher::carry_on_unreserved(const std::string& text, JobId job, const std::string& id) {
-  auto decoded = decode_continuation(text);
-  if (!decoded) return tell_if_idle();
-  const JobId number = job | JobId{1} << 63;
-  unsettled_.insert_or_assign(number, Unsettled{.id = id, .next = {}, .continuation = {}});
-  follow(std::move(*decoded), [this, number, job, id](broker::Settlement settlement) {
-    unsettled_.erase(number);
-    settle_early_acknowledged(std::move(settlement), job, id);
-    tell_if_idle();
-  });
-}
-
-void Dispatcher::follow(Continuation continuation, UniqueFunction<void(broker::Settlement)> then) {
-  if (auto* const fan_out = std::get_if<FanOut>(&continuation))
-    return then(rules_.fanned_out({}, std::move(*fan_out), clock_.now()));
-  const std::string group_id = std::get<Join>(continuation).group_id;
-  outbox_.read_parts(group_id, [this, join = std::get<Join>(std::move(continuation)),
-                                then = std::move(then)](const std::vector<std::string>& parts) {
-    pass(KillPoint::before_join);
-    then(rules_.joined({}, join, parts, clock_.now()));
-  });
-}
-
 // --- Credit ------------------------------------------------------------------------------------------
 
 Load Dispatcher::load() const {
   return {.slots = pool_.slots(),
           .appetite = pool_.appetite(),
-          .in_pool = in_pool_ + recording_,
-          .not_started = not_started_ + recording_,
+          .in_pool = in_pool_ + preparing_,
+          .not_started = not_started_ + preparing_,
           .bytes_waiting = bytes_waiting_,
           .unsettled = unsettled_.size()};
 }
@@ -393,7 +346,7 @@ void Dispatcher::update_credit() {
 }
 
 void Dispatcher::tell_if_idle() {
-  if (!draining_ || in_pool_ > 0 || recording_ > 0) return;
+  if (!draining_ || in_pool_ > 0 || preparing_ > 0) return;
   owner_.on_soft_idle();
   if (idle()) owner_.on_idle();
 }

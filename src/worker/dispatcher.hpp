@@ -12,10 +12,12 @@
 #include "base/unique_function.hpp"
 #include "broker/consumer.hpp"
 #include "execution/pool.hpp"
+#include "worker/abandoned.hpp"
 #include "worker/arrival.hpp"
 #include "worker/continuation.hpp"
 #include "worker/credit.hpp"
 #include "worker/facts.hpp"
+#include "worker/graph_reader.hpp"
 #include "worker/job.hpp"
 #include "worker/outbox.hpp"
 #include "worker/settlements.hpp"
@@ -65,7 +67,7 @@ class Dispatcher final : public broker::ConsumerEvents, public execution::PoolEv
 
   [[nodiscard]] Load load() const;
   [[nodiscard]] std::size_t running() const noexcept { return in_pool_ - not_started_; }
-  [[nodiscard]] bool idle() const noexcept { return in_pool_ == 0 && recording_ == 0 && unsettled_.empty(); }
+  [[nodiscard]] bool idle() const noexcept { return in_pool_ == 0 && preparing_ == 0 && unsettled_.empty(); }
 
   void on_deliveries(std::vector<broker::Delivery> deliveries) override;
   void on_settled(Token token, broker::SettleStatus status) override;
@@ -90,6 +92,9 @@ class Dispatcher final : public broker::ConsumerEvents, public execution::PoolEv
 
   [[nodiscard]] execution::JobId job_id(Token token) const noexcept;
   void run(Accepted arrival);
+  void prepare(execution::JobId number, Held& held);
+  void on_node(execution::JobId number, Result<Value> node);
+  void start(Held& held);
   void submit(Held& held);
   void finish(const Job& job, const execution::Outcome& outcome);
   void settle(broker::Settlement settlement, const std::string& id, int strikes = 0);
@@ -99,6 +104,7 @@ class Dispatcher final : public broker::ConsumerEvents, public execution::PoolEv
   void carry_on(execution::JobId number, Token token, const std::string& text);
   void carry_on_unreserved(const std::string& text, execution::JobId job, const std::string& id);
   void follow(Continuation continuation, UniqueFunction<void(broker::Settlement)> then);
+  void tell(GiveUp give_up, Abandoned found, UniqueFunction<void(broker::Settlement)> then);
   void acknowledge_early(Job& job);
   void store_state(const Job& job, const std::string& state, Value meta);
   void mark_started(Held& held);
@@ -112,12 +118,13 @@ class Dispatcher final : public broker::ConsumerEvents, public execution::PoolEv
   Outbox& outbox_;
   const CreditLimits limits_;
   const std::function<bool(const std::string&)> is_revoked_;
+  GraphReader graphs_;
   DispatcherOwner& owner_;
   broker::Consumer* consumer_ = nullptr;
   Settler* settler_ = nullptr;
 
   std::uint64_t generation_ = 0;  // of the consumer: tokens of an earlier one mean other messages
-  Jobs jobs_;                     // waiting for their record, or in the pool
+  Jobs jobs_;                     // being prepared, or in the pool
   // Until the broker confirms: what is being settled, by job.
   struct Unsettled {
     std::string id;  // the task's
@@ -129,7 +136,7 @@ class Dispatcher final : public broker::ConsumerEvents, public execution::PoolEv
   std::vector<std::pair<Token, Unsettled>> refused_;
   std::size_t in_pool_ = 0;
   std::size_t not_started_ = 0;
-  std::size_t recording_ = 0;
+  std::size_t preparing_ = 0;
   std::size_t bytes_waiting_ = 0;
   bool asking_ = false;
   bool draining_ = false;

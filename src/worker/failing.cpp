@@ -10,7 +10,9 @@
 
 #include "base/logging.hpp"
 #include "base/printable.hpp"
+#include "wire/result_meta.hpp"
 #include "wire/signature.hpp"
+#include "worker/exceptions.hpp"
 #include "worker/metas.hpp"
 #include "worker/settlements.hpp"
 #include "worker/successors.hpp"
@@ -108,20 +110,33 @@ void SettlementRules::count_part(Settlement& settlement, const Job& job, std::st
       .continuation = encode_continuation(Join{*message.group_id, *job.embed->chord, job.root_id(), message.id})};
 }
 
+Settlement SettlementRules::graph_lost(const Job& job, const std::string& why, Timestamp now) const {
+  return dead(job, "graph-lost", why, bad_message_error("graph-lost", why), now);
+}
+
 // Whoever waits for one of them is told, and the chord that they are part of goes on without them.
 void SettlementRules::settle_abandoned(Settlement& settlement, const Abandoned& abandoned, const Ending& ending,
                                        const app::Lineage& lineage, Timestamp now) const {
-  if (facts_.stores_results && ending.is_stored) {
-    for (const auto& task : abandoned.tasks) {
-      wire::TaskMessage never;
-      never.id = task.id;
-      never.task = task.task;
-      never.group_id = task.group_id;
-      settlement.results.push_back(
-          exception_meta(never, ending.state, ending.exception, ending.traceback, {}, facts_, now));
-    }
+  const bool is_stored = facts_.stores_results && ending.is_stored;
+  if (is_stored) store_abandoned(settlement, abandoned, ending.state, ending.exception, ending.traceback, now);
+  if (!abandoned.parts.empty() && !settlement.counts) count_abandoned(settlement, abandoned, ending, lineage);
+  if (is_stored && !abandoned.references.empty()) give_up_stored(settlement, abandoned, ending);
+}
+
+void SettlementRules::store_abandoned(Settlement& settlement, const Abandoned& abandoned, std::string_view state,
+                                      const wire::ExceptionInfo& exception, const std::string& traceback,
+                                      Timestamp now) const {
+  for (const auto& task : abandoned.tasks) {
+    wire::TaskMessage never;
+    never.id = task.id;
+    never.task = task.task;
+    never.group_id = task.group_id;
+    settlement.results.push_back(exception_meta(never, state, exception, traceback, {}, facts_, now));
   }
-  if (abandoned.parts.empty() || settlement.counts) return;
+}
+
+void SettlementRules::count_abandoned(Settlement& settlement, const Abandoned& abandoned, const Ending& ending,
+                                      const app::Lineage& lineage) {
   broker::ChordCount counts{.group_id = abandoned.group_id, .parts = {}, .added = 0, .continuation = {}};
   const std::string result = json_of(ending.exception);
   for (const auto& part : abandoned.parts)
@@ -129,6 +144,34 @@ void SettlementRules::settle_abandoned(Settlement& settlement, const Abandoned& 
   counts.continuation =
       encode_continuation(Join{abandoned.group_id, abandoned.body, lineage.root_id, abandoned.parts.back().task_id});
   settlement.counts = std::move(counts);
+}
+
+// The ends of what is stored are told already. What lies before them is read and told in steps of its own.
+void SettlementRules::give_up_stored(Settlement& settlement, const Abandoned& abandoned, const Ending& ending) {
+  GiveUp give_up{.references = abandoned.references,
+                 .state = std::string(ending.state),
+                 .exception = wire::to_value(ending.exception),
+                 .traceback = ending.traceback,
+                 .counts = std::exchange(settlement.counts, std::nullopt)};
+  if (settlement.graph && settlement.graph->ended > 0)
+    give_up.graph_id = std::exchange(settlement.graph, std::nullopt)->graph_id;
+  settlement.disposal = broker::Disposal::carry_on;
+  settlement.continuation = encode_continuation(give_up);
+}
+
+Settlement SettlementRules::given_up(Token token, GiveUp give_up, const Abandoned& found, Timestamp now) const {
+  Settlement settlement;
+  settlement.token = token;
+  store_abandoned(settlement, found, give_up.state, wire::exception_from_value(give_up.exception), give_up.traceback,
+                  now);
+  if (!give_up.references.empty()) {
+    settlement.disposal = broker::Disposal::carry_on;
+    settlement.continuation = encode_continuation(give_up);
+    return settlement;
+  }
+  settlement.counts = std::move(give_up.counts);
+  use_graph(settlement, give_up.graph_id, 0, 1);
+  return settlement;
 }
 
 // The later steps of the chain will never run.

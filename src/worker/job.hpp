@@ -9,6 +9,7 @@
 #include "broker/settlement.hpp"
 #include "execution/request.hpp"
 #include "wire/body.hpp"
+#include "wire/canvas.hpp"
 #include "worker/facts.hpp"
 
 namespace lovage::worker {
@@ -28,6 +29,11 @@ struct Job {
   // A protocol 1 message carries no root: its own id is meant.
   [[nodiscard]] const std::string& root_id() const noexcept {
     return message->root_id.empty() ? message->id : message->root_id;
+  }
+  // The stored graph that the message holds; empty: none.
+  [[nodiscard]] std::string graph_id() const {
+    const Value* const id = message->custom_headers.find(wire::kGraphHeader);
+    return id != nullptr && id->if_string() != nullptr ? *id->if_string() : std::string();
   }
 };
 

@@ -112,7 +112,7 @@ std::string text_of(const Job& job, const Outcome& outcome, const broker::Settle
       return fmt::format("Discarding revoked task: {}", task);
     case Outcome::Kind::lost: {
       const bool back = settlement.disposal == broker::Disposal::schedule;
-      const bool dead = settlement.disposal == broker::Disposal::dead_letter;
+      const bool dead = !settlement.dead_letter.reason.empty();
       return fmt::format("Task handler raised error: WorkerLostError('{}'): {} {}", outcome.death.describe(), task,
                          back   ? "goes back to its queue"
                          : dead ? "moved to the dead letters"
@@ -151,6 +151,11 @@ void log_outcome(const Job& job, const Outcome& outcome, const broker::Settlemen
 void log_soft_time_limit(const Job& job) {
   log::warning(fmt::format("Soft time limit ({}s) exceeded for {}", seconds_of(job.rules.soft_time_limit), label(job)),
                fields_of(job));
+}
+
+void log_graph_lost(const Job& job, const std::string& why) {
+  log::error(fmt::format("Task {} moved to the dead letters: what follows it cannot be read: {}", label(job), why),
+             fields_of(job));
 }
 
 void log_fenced(const std::string& id) {

@@ -16,6 +16,8 @@ void log_received(const Job& job);
 // `settlement` says what became of the message.
 void log_outcome(const Job& job, const execution::Outcome& outcome, const broker::Settlement& settlement);
 void log_soft_time_limit(const Job& job);
+// What follows it cannot be read: it goes to the dead letters.
+void log_graph_lost(const Job& job, const std::string& why);
 void log_fenced(const std::string& id);
 void log_not_settled(const std::string& id);
 

@@ -42,6 +42,7 @@ Outbox::Item Outbox::Item::of(broker::Settlement& settlement) {
   return {.results = std::exchange(settlement.results, {}),
           .chords = std::exchange(settlement.chords, {}),
           .declares = std::exchange(settlement.declares, {}),
+          .graph = std::exchange(settlement.graph, std::nullopt),
           .sends = std::exchange(settlement.sends, {}),
           .undeliverable = std::exchange(settlement.undeliverable, {}),
           .counts = std::exchange(settlement.counts, std::nullopt),
@@ -60,7 +61,25 @@ void Outbox::push(Item item) {
 void Outbox::read_parts(std::string group_id, UniqueFunction<void(std::vector<std::string>)> done) {
   {
     const std::lock_guard lock(mutex_);
-    readings_.push_back({std::move(group_id), std::move(done)});
+    readings_.emplace_back([this, group_id = std::move(group_id), done = std::move(done)]() mutable {
+      std::vector<std::string> parts;
+      if (!read_all_parts(group_id, parts)) return false;
+      post_([done = std::move(done), parts = std::move(parts)]() mutable { done(std::move(parts)); });
+      return true;
+    });
+  }
+  wake_.notify_one();
+}
+
+void Outbox::read_page(std::string graph_id, std::uint64_t page, UniqueFunction<void(Result<std::string>)> done) {
+  {
+    const std::lock_guard lock(mutex_);
+    readings_.emplace_back([this, graph_id = std::move(graph_id), page, done = std::move(done)]() mutable {
+      Result<std::string> text;
+      if (!read_graph(graph_id, page, text)) return false;
+      post_([done = std::move(done), text = std::move(text)]() mutable { done(std::move(text)); });
+      return true;
+    });
   }
   wake_.notify_one();
 }
@@ -77,7 +96,7 @@ void Outbox::run() {
     lock.unlock();
     if (!carry_out(batch)) return;
     for (auto& reading : readings) {
-      if (!read(reading)) return;
+      if (!reading()) return;
     }
     lock.lock();
   }
@@ -107,6 +126,7 @@ bool Outbox::carry_out(std::vector<Item>& batch) {
     return std::vector(left.size(), broker_.declare(left, Deadline::after(kCallBudget)));
   };
   if (!until_done(std::move(declares), declare, "declare a queue")) return false;
+  if (!hold_graphs(batch)) return false;
   // Header tasks that are added to a chord have to be expected before the first of them can end.
   for (auto& item : batch) {
     bool complete = false;
@@ -148,17 +168,57 @@ bool Outbox::finish(Item& item) {
     };
     if (!until_done(std::vector{std::move(*item.ended_chord)}, end, "end a chord")) return false;
   }
+  if (!release_graph(item)) return false;
   if (item.done) post_([done = std::move(item.done), complete] { done(complete); });
   return true;
 }
 
-bool Outbox::read(Reading& reading) {
-  std::vector<std::string> parts;
+// Before anything is sent: whoever runs it may end before this worker counts. What is counted twice keeps a graph until
+// it expires; what is not counted could lose it.
+bool Outbox::hold_graphs(std::vector<Item>& batch) {
+  std::vector<broker::GraphUse> uses;
+  for (const auto& item : batch) {
+    if (item.graph && item.graph->added > 0) uses.push_back({item.graph->graph_id, item.graph->added, 0});
+  }
+  const auto hold = [this](const auto& left) {
+    std::vector<Result<void>> outcomes;
+    for (const auto& use : left) outcomes.push_back(broker_.use_graph(use, Deadline::after(kCallBudget)));
+    return outcomes;
+  };
+  return until_done(std::move(uses), hold, "hold a workflow's graph");
+}
+
+bool Outbox::release_graph(Item& item) {
+  if (!item.graph || item.graph->ended == 0) return true;
+  const auto release = [this](const auto& left) {
+    std::vector<Result<void>> outcomes;
+    for (const auto& use : left) {
+      auto outcome = broker_.use_graph(use, Deadline::after(kCallBudget));
+      // Not twice: another one's hold would end with it.
+      const bool is_uncertain = !outcome && outcome.error().code == Errc::uncertain;
+      outcomes.push_back(is_uncertain ? Result<void>() : std::move(outcome));
+    }
+    return outcomes;
+  };
+  return until_done(std::vector{broker::GraphUse{item.graph->graph_id, 0, item.graph->ended}}, release,
+                    "release a workflow's graph");
+}
+
+bool Outbox::read_graph(const std::string& graph_id, std::uint64_t page, Result<std::string>& text) {
+  const auto read = [&](const auto& /*left*/) {
+    text = broker_.graph_page(graph_id, page, Deadline::after(kCallBudget));
+    const bool again = !text && try_again(text.error().code);
+    return std::vector<Result<void>>{again ? Result<void>(tl::unexpected(text.error())) : Result<void>()};
+  };
+  return until_done(std::vector{graph_id}, read, "read a workflow's graph");
+}
+
+bool Outbox::read_all_parts(const std::string& group_id, std::vector<std::string>& parts) {
   std::string next;  // read on from here after a failure
   const auto read_chunk = [&](const auto& /*left*/) {
     std::vector<Result<void>> outcomes;
     do {
-      auto chunk = backend_->chord_parts(reading.group_id, next, kPartsAtOnce, Deadline::after(kCallBudget));
+      auto chunk = backend_->chord_parts(group_id, next, kPartsAtOnce, Deadline::after(kCallBudget));
       if (!chunk) {
         outcomes.emplace_back(tl::unexpected(chunk.error()));
         return outcomes;
@@ -169,10 +229,7 @@ bool Outbox::read(Reading& reading) {
     outcomes.emplace_back();
     return outcomes;
   };
-  if (backend_ != nullptr && !until_done(std::vector{reading.group_id}, read_chunk, "read the parts of a chord"))
-    return false;
-  post_([done = std::move(reading.done), parts = std::move(parts)]() mutable { done(std::move(parts)); });
-  return true;
+  return backend_ == nullptr || until_done(std::vector{group_id}, read_chunk, "read the parts of a chord");
 }
 
 // Each alone becomes a dead letter, and what its failure brings is carried out behind it.

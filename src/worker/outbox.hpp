@@ -23,6 +23,7 @@ class Outbox {
     std::vector<broker::StoreResult> results;                      // stored first
     std::vector<broker::ChordStart> chords;                        // then started
     std::vector<wire::QueueDeclaration> declares;                  // then made known
+    std::optional<broker::GraphUse> graph;                         // then its new holders counted (the others at last)
     std::vector<wire::TaskMessage> sends;                          // then sent,
     std::vector<broker::Settlement::Undeliverable> undeliverable;  // or this, where no queue takes one
     std::optional<broker::ChordCount> counts;                      // then counted (before, when it adds to its chord)
@@ -45,17 +46,18 @@ class Outbox {
   void push(Item item);
   // Any thread: all parts of a chord, in the order of its header. `done` is called through `post`.
   void read_parts(std::string group_id, UniqueFunction<void(std::vector<std::string> parts)> done);
+  // Any thread: a page of a stored graph; not_found when it is gone. `done` is called through `post`.
+  void read_page(std::string graph_id, std::uint64_t page, UniqueFunction<void(Result<std::string> text)> done);
 
  private:
   void run();
-  bool carry_out(std::vector<Item>& batch);  // false: stopped meanwhile
-  bool count(Item& item, bool& complete);    // the same
-  bool finish(Item& item);                   // the same
-  struct Reading {
-    std::string group_id;
-    UniqueFunction<void(std::vector<std::string>)> done;
-  };
-  bool read(Reading& reading);
+  bool carry_out(std::vector<Item>& batch);                                           // false: stopped meanwhile
+  bool count(Item& item, bool& complete);                                             // the same
+  bool finish(Item& item);                                                            // the same
+  bool hold_graphs(std::vector<Item>& batch);                                         // the same
+  bool release_graph(Item& item);                                                     // the same
+  bool read_all_parts(const std::string& group_id, std::vector<std::string>& parts);  // the same
+  bool read_graph(const std::string& graph_id, std::uint64_t page, Result<std::string>& text);  // the same
   bool bury(std::vector<Item>& batch, const std::vector<wire::TaskMessage>& unroutable);
   // Calls `attempt` with what is left until it leaves nothing, with back-off; false: stopped meanwhile.
   // What cannot be done at all goes to `refused` where it is not found, and is said to be given up else.
@@ -68,10 +70,10 @@ class Outbox {
   const Post post_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::vector<Item> items_;        // guarded by mutex_
-  std::vector<Reading> readings_;  // guarded by mutex_
-  bool stopping_ = false;          // guarded by mutex_
-  std::thread thread_;             // last: starts when everything else is there
+  std::vector<Item> items_;                       // guarded by mutex_
+  std::vector<UniqueFunction<bool()>> readings_;  // guarded by mutex_; false: stopped meanwhile
+  bool stopping_ = false;                         // guarded by mutex_
+  std::thread thread_;                            // last: starts when everything else is there
 };
 
 }  // namespace lovage::worker

@@ -30,6 +30,7 @@ Value* last_of(Value& signature, int depth = 0) {
     }
     case CanvasKind::group:
     case CanvasKind::chunks:
+    case CanvasKind::reference:
       return nullptr;
     case CanvasKind::task:
       return &signature;
@@ -97,7 +98,8 @@ Settlement SettlementRules::replaced(const Job& job, const execution::Outcome& o
   FanOut following{.embed = {.callbacks = Array{}, .errbacks = {}, .chain = {}, .chord = {}},
                    .result = {},
                    .root_id = job.root_id(),
-                   .parent_id = job.id()};
+                   .parent_id = job.id(),
+                   .graph_id = job.graph_id()};
   following.embed.callbacks->push_back(std::move(*signature));
   const auto sent = send_following(settlement, std::move(following));
   if (!sent) return failed(job, encode_error(sent.error().message), {}, outcome.children, now);
@@ -119,6 +121,7 @@ Result<void> SettlementRules::send_added(Settlement& settlement, const Job& job,
   settlement.sends = std::move(launched.messages);
   settlement.declares = std::move(launched.queues);
   settlement.chords = std::move(launched.chords);
+  use_graph(settlement, launched.graph_id, launched.chords_by_reference, 0);
   return {};
 }
 

@@ -40,9 +40,12 @@ Settlement settlement_of(const Job& job, Disposal disposal = Disposal::acknowled
 }
 
 void bury(Settlement& settlement, const wire::TaskMessage& message, std::string reason, std::string detail) {
-  settlement.disposal = Disposal::dead_letter;
   settlement.dead_letter = {
       .task_id = message.id, .task = message.task, .reason = std::move(reason), .detail = std::move(detail)};
+  if (settlement.disposal == Disposal::carry_on)  // the continuation has its place
+    settlement.buried.push_back({message, settlement.dead_letter});
+  else
+    settlement.disposal = Disposal::dead_letter;
 }
 
 Array child_tuples(const std::vector<std::string>& ids) {
@@ -134,10 +137,13 @@ Settlement SettlementRules::succeeded(const Job& job, const Outcome& outcome, Ti
         .embed = {.callbacks = job.embed->callbacks, .errbacks = {}, .chain = job.embed->chain, .chord = {}},
         .result = std::move(*result),
         .root_id = job.root_id(),
-        .parent_id = job.id()};
+        .parent_id = job.id(),
+        .graph_id = job.graph_id()};
     auto launched = send_following(settlement, std::move(following));
     if (!launched) return failed(job, encode_error(launched.error().message), {}, outcome.children, now);
     std::move(launched->begin(), launched->end(), std::back_inserter(children));
+  } else {
+    use_graph(settlement, job.graph_id(), 0, 1);
   }
   if (job.rules.stores_result) {
     auto stored = success_meta(job.message, outcome, children, facts_, now);
@@ -148,8 +154,10 @@ Settlement SettlementRules::succeeded(const Job& job, const Outcome& outcome, Ti
 }
 
 Settlement SettlementRules::failed(const Job& job, const wire::ExceptionInfo& exception, std::string traceback,
-                                   const std::vector<std::string>& children, Timestamp now) const {
+                                   const std::vector<std::string>& children, Timestamp now, bool is_buried) const {
   Settlement settlement = settlement_of(job);
+  // A dead letter may be retried: it holds its graph on.
+  if (!is_buried) use_graph(settlement, job.graph_id(), 0, 1);
   if (job.rules.stores_errors)
     settlement.results.push_back(
         exception_meta(job.message, states::failure, exception, traceback, child_tuples(children), facts_, now));
@@ -164,6 +172,7 @@ Settlement SettlementRules::failed(const Job& job, const wire::ExceptionInfo& ex
 // Nothing is stored, but a chord does not wait for ever: it is told that the part has no result.
 Settlement SettlementRules::ignored(const Job& job, Timestamp now) const {
   Settlement settlement = settlement_of(job);
+  use_graph(settlement, job.graph_id(), 0, 1);
   settle_chord_and_chain(settlement, job,
                          {.state = states::failure, .exception = ignored_error(), .traceback = {}, .is_stored = false},
                          now);
@@ -171,9 +180,9 @@ Settlement SettlementRules::ignored(const Job& job, Timestamp now) const {
 }
 
 Settlement SettlementRules::failed_task(const Job& job, const Outcome& outcome, Timestamp now) const {
-  Settlement settlement = failed(job, outcome.exception, outcome.traceback, outcome.children, now);
-  if (job.rules.acks_late && !job.rules.acks_on_failure_or_timeout)
-    bury(settlement, job.message, "failure", outcome.exception.repr());
+  const bool is_buried = job.rules.acks_late && !job.rules.acks_on_failure_or_timeout;
+  Settlement settlement = failed(job, outcome.exception, outcome.traceback, outcome.children, now, is_buried);
+  if (is_buried) bury(settlement, job.message, "failure", outcome.exception.repr());
   return settlement;
 }
 
@@ -280,6 +289,7 @@ Settlement SettlementRules::give_back(const Job& job) {
 
 Settlement SettlementRules::revoked(const Job& job, std::string_view reason, Timestamp now) const {
   Settlement settlement = settlement_of(job);
+  use_graph(settlement, job.graph_id(), 0, 1);
   const wire::ExceptionInfo exception = revoked_error(reason);
   if (job.rules.stores_errors)
     settlement.results.push_back(exception_meta(job.message, states::revoked, exception, {}, {}, facts_, now));
@@ -289,7 +299,7 @@ Settlement SettlementRules::revoked(const Job& job, std::string_view reason, Tim
 
 Settlement SettlementRules::dead(const Job& job, std::string reason, std::string detail,
                                  const wire::ExceptionInfo& exception, Timestamp now) const {
-  Settlement settlement = failed(job, exception, {}, {}, now);
+  Settlement settlement = failed(job, exception, {}, {}, now, true);
   bury(settlement, job.message, std::move(reason), std::move(detail));
   return with_undeliverable(std::move(settlement), now);
 }

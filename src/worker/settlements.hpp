@@ -1,6 +1,7 @@
 // The rules of what becomes of a finished, failed or refused message: pure functions, no I/O.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,8 @@ class SettlementRules {
                                         const wire::ExceptionInfo& exception, Timestamp now) const;
   // Bytes that are no task message: a dead letter, and FAILURE when at least the id is known.
   [[nodiscard]] broker::Settlement unreadable(Token token, const wire::BadMessage& bad, Timestamp now) const;
+  // What follows it cannot be read.
+  [[nodiscard]] broker::Settlement graph_lost(const Job& job, const std::string& why, Timestamp now) const;
   // Back to its queue unchanged, without having run.
   [[nodiscard]] static broker::Settlement give_back(const Job& job);
   // No worker knows the task yet: waits 1 s, doubling to 60 s, then dead letters.
@@ -54,9 +57,12 @@ class SettlementRules {
   [[nodiscard]] broker::Settlement poison(const Job& job, std::string detail, Timestamp now) const;
 
   // Continuations. `parts`: the chord's, as they are stored, in the order of the header.
+  // `lost_body`: why its body cannot be sent, where that is known already.
   [[nodiscard]] broker::Settlement joined(Token token, const Join& join, const std::vector<std::string>& parts,
-                                          Timestamp now) const;
+                                          Timestamp now, std::optional<std::string> lost_body = {}) const;
   [[nodiscard]] broker::Settlement fanned_out(Token token, FanOut fan_out, Timestamp now) const;
+  // `found`: what the references led to; those that are left in `give_up` come next.
+  [[nodiscard]] broker::Settlement given_up(Token token, GiveUp give_up, const Abandoned& found, Timestamp now) const;
 
  private:
   [[nodiscard]] broker::Settlement outcome_of(const Job& job, const execution::Outcome& outcome, Timestamp now,
@@ -65,8 +71,12 @@ class SettlementRules {
   [[nodiscard]] broker::Settlement undelivered(const wire::TaskMessage& message, Timestamp now) const;
   [[nodiscard]] broker::Settlement succeeded(const Job& job, const execution::Outcome& outcome, Timestamp now) const;
   [[nodiscard]] broker::Settlement failed(const Job& job, const wire::ExceptionInfo& exception, std::string traceback,
-                                          const std::vector<std::string>& children, Timestamp now) const;
+                                          const std::vector<std::string>& children, Timestamp now,
+                                          bool is_buried = false) const;
   [[nodiscard]] broker::Settlement replaced(const Job& job, const execution::Outcome& outcome, Timestamp now) const;
+  // Counts it with what the settlement uses of that graph already; no graph: nothing.
+  static void use_graph(broker::Settlement& settlement, const std::string& graph_id, std::uint64_t added,
+                        std::uint64_t ended);
   // The header tasks that the task has added to its chord.
   [[nodiscard]] Result<void> send_added(broker::Settlement& settlement, const Job& job, const Array& added) const;
   [[nodiscard]] broker::Settlement ignored(const Job& job, Timestamp now) const;
@@ -79,6 +89,11 @@ class SettlementRules {
   };
   void settle_chord_and_chain(broker::Settlement& settlement, const Job& job, const Ending& ending,
                               Timestamp now) const;
+  static void count_abandoned(broker::Settlement& settlement, const Abandoned& abandoned, const Ending& ending,
+                              const app::Lineage& lineage);
+  static void give_up_stored(broker::Settlement& settlement, const Abandoned& abandoned, const Ending& ending);
+  void store_abandoned(broker::Settlement& settlement, const Abandoned& abandoned, std::string_view state,
+                       const wire::ExceptionInfo& exception, const std::string& traceback, Timestamp now) const;
   void settle_abandoned(broker::Settlement& settlement, const Abandoned& abandoned, const Ending& ending,
                         const app::Lineage& lineage, Timestamp now) const;
   static void count_part(broker::Settlement& settlement, const Job& job, std::string_view state,

@@ -9,11 +9,15 @@ void OrderedSettler::settle(broker::Settlement settlement) {
   if (auto part = parts_.extract(settlement.token); part && settlement.disposal == broker::Disposal::acknowledge) {
     settlement.disposal = part.mapped().disposal;
     settlement.dead_letter = std::move(part.mapped().dead_letter);
+    if (!settlement.graph) settlement.graph = std::exchange(part.mapped().graph, std::nullopt);
   }
   const bool alone = settlement.results.empty() && settlement.sends.empty() && settlement.chords.empty() &&
-                     !settlement.counts && !settlement.ended_chord;
+                     !settlement.counts && !settlement.ended_chord &&
+                     (!settlement.graph || settlement.graph->added == 0);
   if (alone) return consumer_.settle(std::move(settlement));
   Outbox::Item item = Outbox::Item::of(settlement);
+  // A hold ends with the message, in one step.
+  if (item.graph) settlement.graph = broker::GraphUse{item.graph->graph_id, 0, std::exchange(item.graph->ended, 0)};
   item.done = [this, alive = std::weak_ptr<bool>(alive_), rest = std::move(settlement)](bool complete) mutable {
     if (alive.expired()) return;
     if (!complete) return consumer_.settle(std::move(rest));

@@ -100,6 +100,14 @@ class FakeBroker final : public broker::Broker {
     return std::optional<broker::DeadLetterEntry>{};
   }
   Result<void> retry_dead_letter(const std::string&, const wire::TaskMessage&, Deadline) override { return {}; }
+  Result<void> store_graph(const broker::Graph& graph, Deadline /*deadline*/) override {
+    graphs.push_back(graph);
+    return {};
+  }
+  Result<std::string> graph_page(const std::string& id, std::uint64_t page, Deadline /*deadline*/) override {
+    return fail(Errc::not_found, broker::graph_gone(id, page));
+  }
+  Result<void> use_graph(const broker::GraphUse& /*use*/, Deadline /*deadline*/) override { return {}; }
   Result<void> bury(std::span<const broker::BuriedMessage> /*messages*/, Deadline /*deadline*/) override { return {}; }
   Result<std::uint64_t> purge_dead_letters(std::optional<std::string>, Deadline) override { return 0U; }
   std::unique_ptr<broker::Lease> make_sweeper(std::chrono::milliseconds) override { return nullptr; }
@@ -108,6 +116,7 @@ class FakeBroker final : public broker::Broker {
   Result<std::string> identity(Deadline) override { return std::string("fake"); }
   [[nodiscard]] std::string display_url() const override { return "fake://"; }
 
+  std::vector<broker::Graph> graphs;  // stored
   std::string refused_task;  // messages of this task are unroutable
 
  private:

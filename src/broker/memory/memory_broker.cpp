@@ -48,6 +48,17 @@ class MemoryBroker final : public Broker {
   Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message, Deadline) override {
     return store_->retry_dead_letter(key, message);
   }
+  Result<void> store_graph(const Graph& graph, Deadline) override {
+    store_->store_graph(graph);
+    return {};
+  }
+  Result<std::string> graph_page(const std::string& graph_id, std::uint64_t page, Deadline) override {
+    return store_->graph_page(graph_id, page);
+  }
+  Result<void> use_graph(const GraphUse& use, Deadline) override {
+    store_->use_graph(use);
+    return {};
+  }
   Result<void> bury(std::span<const BuriedMessage> messages, Deadline) override {
     store_->bury(messages);
     return {};

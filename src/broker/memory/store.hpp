@@ -26,6 +26,7 @@
 #include "broker/memory/bell.hpp"
 #include "broker/memory/chord_table.hpp"
 #include "broker/memory/exchanges.hpp"
+#include "broker/memory/graph_table.hpp"
 #include "broker/memory/queue.hpp"
 #include "broker/memory/result_table.hpp"
 
@@ -120,6 +121,11 @@ class Store {
   void save_group(const std::string& group_id, const std::string& text);
   std::optional<std::string> restore_group(const std::string& group_id);
   void forget_group(const std::string& group_id);
+
+  // --- Graphs of workflows (store_chords.cpp): see Broker -------------------------------------------
+  void store_graph(const Graph& graph);
+  Result<std::string> graph_page(const std::string& graph_id, std::uint64_t page);
+  void use_graph(const GraphUse& use);
 
   // --- Management (store_manage.cpp) ---------------------------------------------------------------
   std::vector<QueueInfo> queues(std::span<const std::string> names);  // none: all
@@ -220,6 +226,7 @@ class Store {
   std::map<std::uint64_t, DeadLetterEntry> dead_letters_;
   ResultTable results_;
   ChordTable chords_;
+  GraphTable graphs_;
   std::deque<Waiting> continuations_;
   std::unordered_multimap<std::string, std::condition_variable*> result_waiters_;
   std::condition_variable idle_;

@@ -56,4 +56,19 @@ void Store::forget_group(const std::string& group_id) {
   chords_.forget_group(group_id);
 }
 
+void Store::store_graph(const Graph& graph) {
+  const std::lock_guard lock(mutex_);
+  graphs_.store(graph, clock().now());
+}
+
+Result<std::string> Store::graph_page(const std::string& graph_id, std::uint64_t page) {
+  const std::lock_guard lock(mutex_);
+  return graphs_.page(graph_id, page);
+}
+
+void Store::use_graph(const GraphUse& use) {
+  const std::lock_guard lock(mutex_);
+  graphs_.use(use, clock().now());
+}
+
 }  // namespace lovage::broker::memory

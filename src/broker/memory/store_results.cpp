@@ -61,6 +61,7 @@ std::size_t Store::expire_results(std::size_t most) {
   const std::lock_guard lock(mutex_);
   const Timestamp now = clock().now();
   chords_.expire(now);
+  graphs_.expire(now);
   return results_.expire(now, most);
 }
 

@@ -71,6 +71,7 @@ SettleStatus Store::settle(Turn& turn, Worker& worker, Settlement& settlement) {
   }
   for (std::size_t i = 0; i < routed.size(); ++i) place(turn, routed[i], std::move(settlement.sends[i]));
   for (const auto& buried : settlement.buried) bury(buried);
+  if (settlement.graph) graphs_.use(*settlement.graph, clock().now());
   if (settlement.ended_chord) end(*settlement.ended_chord, clock().now());
   return carries_on ? SettleStatus::carries_on : SettleStatus::settled;
 }

@@ -43,6 +43,9 @@ class Keys {
   [[nodiscard]] std::string continuations() const { return own("continuations"); }
   [[nodiscard]] std::string schedule(std::string_view list_name) const { return own("schedule:", list_name); }
 
+  // One a workflow that is stored.
+  [[nodiscard]] std::string graph(std::string_view graph_id) const { return own("graph:", graph_id); }
+
   // One an incarnation.
   [[nodiscard]] std::string about(const IncarnationId& id) const { return own("about:", id.get()); }
   [[nodiscard]] std::string reserved(const IncarnationId& id) const { return own("reserved:", id.get()); }

@@ -55,6 +55,9 @@ class RedisBroker final : public Broker {
   Result<std::vector<DeadLetterEntry>> dead_letters(std::size_t limit, Deadline deadline) override;
   Result<std::optional<DeadLetterEntry>> dead_letter(const std::string& key_or_id, Deadline deadline) override;
   Result<void> retry_dead_letter(const std::string& key, const wire::TaskMessage& message, Deadline deadline) override;
+  Result<void> store_graph(const Graph& graph, Deadline deadline) override;
+  Result<std::string> graph_page(const std::string& graph_id, std::uint64_t page, Deadline deadline) override;
+  Result<void> use_graph(const GraphUse& use, Deadline deadline) override;
   Result<void> bury(std::span<const BuriedMessage> messages, Deadline deadline) override;
   Result<std::uint64_t> purge_dead_letters(std::optional<std::string> key, Deadline deadline) override;
 

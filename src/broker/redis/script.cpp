@@ -7,6 +7,7 @@
 
 #include "broker/redis/scripts/chords.hpp"
 #include "broker/redis/scripts/dead_letters.hpp"
+#include "broker/redis/scripts/graphs.hpp"
 #include "broker/redis/scripts/incarnation.hpp"
 #include "broker/redis/scripts/reserve.hpp"
 #include "broker/redis/scripts/settle.hpp"
@@ -86,7 +87,7 @@ const Script& take_script() {
   return kScript;
 }
 const Script& settle_script() {
-  static const Script kScript{lua::kMarks, lua::kNow, lua::kStates, lua::kChords, lua::kSettle};
+  static const Script kScript{lua::kMarks, lua::kNow, lua::kStates, lua::kChords, lua::kGraphs, lua::kSettle};
   return kScript;
 }
 const Script& register_script() {
@@ -151,6 +152,14 @@ const Script& count_parts_script() {
 }
 const Script& save_group_script() {
   static const Script kScript{lua::kChords, lua::kSaveGroup};
+  return kScript;
+}
+const Script& store_graph_script() {
+  static const Script kScript{lua::kGraphs, lua::kStoreGraph};
+  return kScript;
+}
+const Script& use_graph_script() {
+  static const Script kScript{lua::kGraphs, lua::kUseGraph};
   return kScript;
 }
 const Script& put_back_unacked_script() {

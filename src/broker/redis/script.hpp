@@ -71,6 +71,8 @@ const Script& start_chord_script();
 const Script& extend_chord_script();
 const Script& count_parts_script();
 const Script& save_group_script();
+const Script& store_graph_script();
+const Script& use_graph_script();
 const Script& put_back_unacked_script();
 const Script& release_mutex_script();
 

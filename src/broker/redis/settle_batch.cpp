@@ -49,14 +49,14 @@ std::string_view kind_letter(SettleKind kind, Disposal disposal) {
   return "a";
 }
 
-bool touches_chords(const Settlement& settlement) {
-  return !settlement.chords.empty() || settlement.counts || settlement.ended_chord;
+bool is_of_a_workflow(const Settlement& settlement) {
+  return !settlement.chords.empty() || settlement.counts || settlement.ended_chord || settlement.graph;
 }
 
 bool is_plain(const SettleItem& item) {
   const auto& results = item.settlement.results;
   return item.kind == SettleKind::settlement && item.settlement.disposal == Disposal::acknowledge &&
-         item.sends.empty() && item.settlement.buried.empty() && !touches_chords(item.settlement) &&
+         item.sends.empty() && item.settlement.buried.empty() && !is_of_a_workflow(item.settlement) &&
          (results.empty() || (results.size() == 1 && !results.front().state.empty()));
 }
 
@@ -85,6 +85,7 @@ std::size_t SettleItem::values() const {
   sum += 7 * settlement.chords.size();
   if (settlement.counts) sum += 8 + 5 * settlement.counts->parts.size();
   if (settlement.ended_chord) sum += 10 + settlement.ended_chord->task_ids.size();
+  if (settlement.graph) sum += 4;
   return sum;
 }
 
@@ -133,8 +134,8 @@ void SettleBatch::add(SettleItem&& item) {
   args_.add(settlement.results.size());
   args_.add(sends);
   args_.add(settlement.buried.size());
-  const Words chords = chord_words(settlement);
-  args_.add(chords.count);
+  const Words workflow = workflow_words(settlement);
+  args_.add(workflow.count);
   for (const auto& result : settlement.results) {
     key_words_.add(result_key(results_.prefix, result.task_id));
     args_.add(key_words_.count);
@@ -152,7 +153,7 @@ void SettleBatch::add(SettleItem&& item) {
     args_.add(wire::encode_envelope(message));
   }
   if (item.kind == SettleKind::settlement) add_disposal(item);
-  args_.add(chords);
+  args_.add(workflow);
 }
 
 void SettleBatch::add_letter(std::string_view queue, int step, const DeadLetter& letter) {
@@ -188,9 +189,9 @@ void SettleBatch::add_chord_keys(const ChordKeys& keys, Words& words) {
   for (const auto* key : {&keys.parts, &keys.size, &keys.more}) words.add(index_of(*key));
 }
 
-SettleBatch::Words SettleBatch::chord_words(const Settlement& settlement) {
+SettleBatch::Words SettleBatch::workflow_words(const Settlement& settlement) {
   Words words;
-  if (!touches_chords(settlement)) return words;
+  if (!is_of_a_workflow(settlement)) return words;
   words.add(settlement.chords.size());
   for (const auto& start : settlement.chords) {
     add_chord_keys(chord_keys(results_.prefix, start.group_id), words);
@@ -198,6 +199,11 @@ SettleBatch::Words SettleBatch::chord_words(const Settlement& settlement) {
   }
   settlement.counts ? add_count(*settlement.counts, words) : words.add("");
   settlement.ended_chord ? add_end(*settlement.ended_chord, words) : words.add("");
+  if (const auto& graph = settlement.graph) {
+    words.add(index_of(keys_->graph(graph->graph_id)));
+    words.add(graph->added);
+    words.add(graph->ended);
+  }
   return words;
 }
 

@@ -89,8 +89,8 @@ class SettleBatch {
   void add_letter(std::string_view queue, int step, const DeadLetter& letter);
   void add_replacement(const Settlement& settlement);
   void add_disposal(const SettleItem& item);
-  // On chords: empty when the settlement has nothing to do with any.
-  Words chord_words(const Settlement& settlement);
+  // On chords and graphs: empty when the settlement has nothing to do with any.
+  Words workflow_words(const Settlement& settlement);
   void add_count(const ChordCount& count, Words& words);
   void add_end(const ChordEnd& ended, Words& words);
 
@@ -101,7 +101,7 @@ class SettleBatch {
   std::uint64_t number_;
   std::size_t bytes_ = 0;
   std::size_t values_ = 0;
-  std::map<std::string, std::size_t> indices_;  // of lists, schedules and chords among the keys
+  std::map<std::string, std::size_t> indices_;  // of lists, schedules, chords and graphs among the keys
   Words key_words_;
   Words plain_keys_;
   Words plain_args_;

@@ -75,6 +75,13 @@ CREATE TABLE chord_parts(
 CREATE UNIQUE INDEX chord_parts_task ON chord_parts(chord, task_id);
 CREATE INDEX chord_parts_in_order ON chord_parts(chord, number, id);
 
+-- Workflows whose messages refer to them. They go with their last holder.
+CREATE TABLE graphs(id TEXT PRIMARY KEY, holders INTEGER NOT NULL, expires INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX graphs_expiring ON graphs(expires);
+CREATE TABLE graph_pages(
+  id INTEGER PRIMARY KEY,
+  graph TEXT NOT NULL, page INTEGER NOT NULL, text BLOB NOT NULL, UNIQUE(graph, page));
+
 CREATE TABLE saved_groups(id TEXT PRIMARY KEY, text BLOB NOT NULL, expires INTEGER);
 CREATE INDEX saved_groups_expiring ON saved_groups(expires) WHERE expires IS NOT NULL;
 

@@ -123,6 +123,20 @@ class SqliteBroker final : public Broker {
     });
   }
 
+  Result<void> store_graph(const Graph& graph, Deadline deadline) override {
+    return write<void>(deadline, client::CommitWakes::nobody, [&](Store& store) { return store.store_graph(graph); });
+  }
+
+  Result<std::string> graph_page(const std::string& graph_id, std::uint64_t page, Deadline deadline) override {
+    auto store = access_->acquire(deadline);
+    if (!store) return tl::unexpected(store.error());
+    return (*store)->graph_page(graph_id, page);
+  }
+
+  Result<void> use_graph(const GraphUse& use, Deadline deadline) override {
+    return write<void>(deadline, client::CommitWakes::nobody, [&](Store& store) { return store.use_graph(use); });
+  }
+
   Result<void> bury(std::span<const BuriedMessage> messages, Deadline deadline) override {
     return write<void>(deadline, client::CommitWakes::nobody, [&](Store& store) -> Result<void> {
       for (const auto& message : messages) {

@@ -83,7 +83,10 @@ Result<void> SqliteLease::clean(Store& store, Deadline deadline) {
     if (!chords) return tl::unexpected(chords.error());
     auto groups = store.expire_groups(kExpireAtOnce);
     if (!groups) return tl::unexpected(groups.error());
-    more = *results == kExpireAtOnce || *chords == kChordsAtOnce || *groups == kExpireAtOnce;
+    auto graphs = store.expire_graphs(kChordsAtOnce);
+    if (!graphs) return tl::unexpected(graphs.error());
+    more =
+        *results == kExpireAtOnce || *chords == kChordsAtOnce || *groups == kExpireAtOnce || *graphs == kChordsAtOnce;
     if (auto vacuumed = store.vacuum(); !vacuumed) return vacuumed;
     if (auto done = transaction->commit(client::CommitWakes::nobody); !done) return done;
   }

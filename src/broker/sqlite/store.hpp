@@ -113,6 +113,13 @@ class Store {
   Result<std::int64_t> expire_chords(std::int64_t limit);
   Result<std::int64_t> expire_groups(std::int64_t limit);
 
+  // --- Graphs of workflows (store_graphs.cpp): see Broker -------------------------------------------
+  Result<void> store_graph(const Graph& graph);
+  Result<std::string> graph_page(const std::string& graph_id, std::uint64_t page);
+  Result<void> use_graph(const GraphUse& use);
+  // Removes some that nobody has used for long; how many.
+  Result<std::int64_t> expire_graphs(std::int64_t limit);
+
   // --- Workers (store_workers.cpp) -----------------------------------------------------------------
   Result<OwnerId> add_worker(const IncarnationId& incarnation, const std::string& node_name);
   Result<bool> has_worker(OwnerId owner);
@@ -175,6 +182,7 @@ class Store {
   Result<std::optional<Chord>> find_chord(const std::string& group_id);
   Result<Chord> find_or_add_chord(const std::string& group_id);
   Result<void> remove_chord(std::int64_t id);
+  Result<void> remove_graph(const std::string& graph_id);
   [[nodiscard]] std::optional<std::int64_t> expiry() const;  // of what is stored now; nothing: never
 
   std::unique_ptr<client::SqliteDb> db_;

@@ -66,6 +66,9 @@ Result<SettleStatus> Store::write_effects(OwnerId owner, const Settlement& settl
   if (settlement.ended_chord) {
     if (auto ended = end_chord(*settlement.ended_chord); !ended) return tl::unexpected(ended.error());
   }
+  if (settlement.graph) {
+    if (auto used = use_graph(*settlement.graph); !used) return tl::unexpected(used.error());
+  }
   return status;
 }
 

@@ -4,6 +4,7 @@
 
 #include "unit/worker/fakes.hpp"
 #include "unit/worker/support.hpp"
+#include "wire/canvas.hpp"
 
 namespace lovage::worker {
 namespace {
@@ -405,6 +406,82 @@ TEST_F(DispatcherTest, AnEarlyAcknowledgedPartIsCountedAndJoinedAllTheSame) {
   EXPECT_THAT(journal.lines(5),
               ElementsAre("store id-1 SUCCESS", "count id-1", "declare celery", "send body-id", "end group-1"));
   EXPECT_TRUE(dispatcher.idle());
+}
+
+// A step of a stored workflow: what follows it is a node of the graph "g".
+wire::TaskMessage stored_step() {
+  wire::TaskMessage message = message_of();
+  message.custom_headers.set("lovage_graph", Value("g"));
+  wire::Body body;
+  body.embed.chain = Array{wire::make_reference({"g", 0, 1}, "last-id", {})};
+  EXPECT_TRUE(wire::encode_body(message, body, {}));
+  return message;
+}
+
+TEST_F(DispatcherTest, WhatFollowsAStoredStepIsReadBeforeItRuns) {
+  broker.pages = {R"([null, {"task": "next"}])"};
+  attach();
+  deliver(delivery(1, stored_step()));
+  EXPECT_TRUE(pool.submitted.empty());
+  EXPECT_FALSE(dispatcher.idle());
+  posted.run_one();
+  ASSERT_THAT(pool.submitted, SizeIs(1));
+  end_last(success());
+  ASSERT_THAT(consumer.settled, SizeIs(1));
+  ASSERT_THAT(consumer.settled[0].sends, SizeIs(1));
+  EXPECT_EQ(consumer.settled[0].sends[0].task, "next");
+  const broker::GraphUse use = consumer.settled[0].graph.value();
+  EXPECT_EQ(std::tuple(use.graph_id, use.added, use.ended), std::tuple("g", 1U, 1U));
+  // The page is known now.
+  deliver(delivery(2, stored_step()));
+  EXPECT_THAT(pool.submitted, SizeIs(2));
+}
+
+TEST_F(DispatcherTest, AStepWhoseGraphIsLostDoesNotRun) {
+  attach();
+  deliver(delivery(1, stored_step()));
+  posted.run_one();
+  EXPECT_TRUE(pool.submitted.empty());
+  ASSERT_THAT(consumer.settled, SizeIs(1));
+  EXPECT_EQ(consumer.settled[0].disposal, Disposal::carry_on) << "the steps in between are still to be told";
+  ASSERT_THAT(consumer.settled[0].buried, SizeIs(1));
+  EXPECT_EQ(consumer.settled[0].buried[0].letter.reason, "graph-lost");
+  EXPECT_FALSE(consumer.settled[0].graph) << "a dead letter holds its graph on";
+  ASSERT_THAT(consumer.settled[0].results, SizeIs(2));
+  EXPECT_EQ(consumer.settled[0].results[1].task_id, "last-id");
+  dispatcher.on_settled(Token(1), SettleStatus::carries_on);
+  posted.run_one();
+  ASSERT_THAT(consumer.settled, SizeIs(2));
+  EXPECT_EQ(consumer.settled[1].disposal, Disposal::acknowledge);
+}
+
+TEST_F(DispatcherTest, AStepThatArrivesWhileItsGraphIsReadGoesBackWhenTheWorkerEnds) {
+  attach();
+  deliver(delivery(1, stored_step()));
+  dispatcher.drain();
+  EXPECT_EQ(owner.idle, 0);
+  posted.run_one();
+  ASSERT_THAT(consumer.settled, SizeIs(1));
+  EXPECT_EQ(consumer.settled[0].disposal, Disposal::return_head);
+  dispatcher.on_settled(Token(1), SettleStatus::settled);
+  EXPECT_TRUE(dispatcher.idle());
+}
+
+TEST_F(DispatcherTest, OrderedSettlingHoldsAGraphBeforeItSends) {
+  broker.pages = {R"([null, {"task": "next"}])"};
+  OrderedSettler ordered(consumer, outbox, dispatcher);
+  dispatcher.attach(consumer, ordered);
+  deliver(delivery(1, stored_step()));
+  posted.run_one();
+  end_last(success());
+  posted.run_one();
+  ASSERT_THAT(consumer.settled, SizeIs(1));
+  const auto lines = journal.lines(5);
+  EXPECT_EQ(lines[0], "page of g");
+  EXPECT_EQ(lines[3], "hold 1 g");
+  EXPECT_THAT(lines[4], ::testing::StartsWith("send "));
+  const broker::GraphUse use = consumer.settled[0].graph.value();
+  EXPECT_EQ(std::tuple(use.added, use.ended), std::tuple(0U, 1U)) << "the hold ends with the message";
 }
 
 }  // namespace

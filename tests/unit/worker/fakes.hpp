@@ -127,6 +127,18 @@ struct FakeBroker final : broker::Broker {
                                  Deadline /*deadline*/) override {
     return {};
   }
+  Result<void> store_graph(const broker::Graph& /*graph*/, Deadline /*deadline*/) override { return {}; }
+  std::vector<std::string> pages;  // of every graph
+  Result<std::string> graph_page(const std::string& id, std::uint64_t page, Deadline /*deadline*/) override {
+    if (page >= pages.size()) return fail(Errc::not_found, broker::graph_gone(id, page));
+    return journal.write(std::vector{pages[page]}, [&](const auto&) { return "page of " + id; }).at(0).transform([&] {
+      return pages[page];
+    });
+  }
+  Result<void> use_graph(const broker::GraphUse& use, Deadline /*deadline*/) override {
+    const std::string what = use.added > 0 ? "hold " + std::to_string(use.added) : "release";
+    return journal.write(std::vector{use}, [&](const auto& each) { return what + " " + each.graph_id; }).at(0);
+  }
   Result<void> bury(std::span<const broker::BuriedMessage> messages, Deadline /*deadline*/) override {
     return journal.write(messages, [](const auto& buried) { return "bury " + buried.message.id; }).at(0);
   }

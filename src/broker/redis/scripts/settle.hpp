@@ -1,7 +1,8 @@
 // The settle script: the outcomes of up to 256 messages, each fenced by its token.
 //
 // KEYS  1 incarnations  2 reserved:<id>  3 held-marks:<id>  4 settled:<id>  5 marks  6 mark-ages  7 dead  8 alarms
-//       then, in any order: queue lists, schedules, result keys and keys of chords (these two in the results' database)
+//       then, in any order: queue lists, schedules, graphs, result keys and keys of chords (these two in the results'
+//       database)
 //       then the result keys of the plain settlements, in their order
 // ARGV  1 id  2 batch number  3 batch numbers whose replies have arrived, parted by spaces
 //       4 broker's database  5 results' database  6 result_expires in s (0: never)
@@ -9,7 +10,7 @@
 //       then for each plain settlement (acknowledge, nothing to send, at most one result):
 //         token, state, meta      state "": no result, and no key
 //       then for each other settlement: token, kind, number of results, number of sends, number of buried messages,
-//         number of words on chords,
+//         number of words on its workflow,
 //         results: (key index, state, meta) ...      sends: (key index, message) ...
 //         buried, dead letters beside the message itself: (queue, step, task id, task, reason, detail, message) ...
 //         and by kind   a acknowledge, k keep (a state alone), s record a start: nothing
@@ -17,11 +18,12 @@
 //                       d schedule: schedule's key index, replacement, marks, due ("@ms" wall or "+ms"), unique prefix
 //                       x dead letter: queue, step, task id, task, reason, detail
 //                       c carry on: the continuation
-//         on chords, if anything (see chords.hpp):
+//         on its workflow, if anything (see chords.hpp and graphs.hpp):
 //           number of chords to start, (j, s, t: key indices, size) ...
 //           "" or what is counted: j, s, t, continuation, number of tasks that are added, number of parts,
 //             (score, task id, text, result's key index) ...
 //           "" or what ends: j, s, t, group's key index, first of the tasks' result keys, their number
+//           nothing or the graph: key index, holders that come, holders that go
 // Returns {0} when the incarnation is not registered, else {1, codes, soonest due in ms or -1, {error, ...}} with
 //       one code for each settlement, the plain ones last: 1 settled, 0 fenced, 2 failed, 3 carries on. An error, and
 //       nothing done, while the server takes no writes at all.
@@ -100,7 +102,7 @@ local KIND_ARGS = {a = 0, k = 0, s = 0, h = 3, t = 3, d = 5, x = 6, c = 1}
 local tokens, kinds, bytes, codes, errors = {}, {}, {}, {}, {}
 local result_at, send_at, buried_at, kind_at = {}, {}, {}, {}
 local wanted, wanted_at = {}, {}
-local chorded, starts, counts, ends = {}, {}, {}, {}
+local chorded, starts, counts, ends, graphs = {}, {}, {}, {}, {}
 local function check(n)
   for p = send_at[n], buried_at[n] - 1, 2 do
     local err = refuses(KEYS[tonumber(ARGV[p])], 'LLEN')
@@ -113,12 +115,13 @@ local function check(n)
   if kind == 'h' or kind == 't' then err = refuses(KEYS[tonumber(ARGV[p])], 'LLEN') end
   if kind == 'd' then err = refuses(KEYS[tonumber(ARGV[p])], 'ZCARD') end
   if kind == 'x' or buried_at[n] < p then err = err or refuses(dead, 'XLEN') end
+  if graphs[n] then err = err or refuses(graphs[n].key, 'HLEN') end
   if goes_back then
     err = err or refuses(marks, 'HLEN') or refuses(ages, 'ZCARD')
   end
   return err
 end
-local function read_chords(n, p)
+local function read_workflow(n, p, last)
   local function key(at) return KEYS[tonumber(ARGV[at])] end
   local function chord(at) return {j = key(at), s = key(at + 1), t = key(at + 2)} end
   chorded[#chorded + 1] = n
@@ -138,9 +141,13 @@ local function read_chords(n, p)
     end
     p = p + 6 + 4 * #counts[n].parts
   end
-  if ARGV[p] ~= '' then
+  if ARGV[p] == '' then
+    p = p + 1
+  else
     ends[n] = {chord = chord(p), group = key(p + 3), from = tonumber(ARGV[p + 4]), count = tonumber(ARGV[p + 5])}
+    p = p + 6
   end
+  if p < last then graphs[n] = {key = key(p), added = tonumber(ARGV[p + 1]), ended = tonumber(ARGV[p + 2])} end
 end
 local plain_count, plain_key = tonumber(ARGV[7]), tonumber(ARGV[8])
 local p = 9 + 3 * plain_count
@@ -153,7 +160,7 @@ while p <= #ARGV do
   kind_at[n] = buried_at[n] + 7 * tonumber(ARGV[p + 4])
   local words = tonumber(ARGV[p + 5])
   p = kind_at[n] + KIND_ARGS[kinds[n]]
-  if words > 0 then read_chords(n, p) end
+  if words > 0 then read_workflow(n, p, p + words) end
   p = p + words
 end
 local now = 0
@@ -309,6 +316,10 @@ local function write(n)
   fenced[n] = not counts[n]
   for at = send_at[n], buried_at[n] - 1, 2 do push('LPUSH', KEYS[tonumber(ARGV[at])], ARGV[at + 1], n) end
   for at = buried_at[n], kind_at[n] - 1, 7 do bury(n, at, ARGV[at + 6]) end
+  local graph = graphs[n]
+  if graph then
+    graph.is_over = use_graph(graph.key, graph.added, graph.ended, function(...) to_undo(n, ...) end)
+  end
   if kind == 'x' then
     bury(n, kind_at[n], bytes[n])
   elseif KIND_ARGS[kind] >= 3 then
@@ -404,6 +415,9 @@ in_results(chorded, function()
   end
 end)
 for n, err in pairs(unended) do failed(n, err) end
+for n, graph in pairs(graphs) do
+  if graph.is_over and codes[n] == '1' then redis.pcall('UNLINK', graph.key) end
+end
 for n in pairs(carries_on) do
   if codes[n] == '1' then codes[n] = '3' end
 end
