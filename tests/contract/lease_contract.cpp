@@ -184,14 +184,21 @@ TEST_P(Leases, OneStoreHasOneSweeper) {
   second.await_connected();
   std::size_t by_second = 0;
   std::size_t by_first = 0;
+  // The office is held for two thirds of a lease: on a machine that stands still for so long it passes on.
+  bool was_away = false;
+  Deadline held = Deadline::after(2 * kShort / 3);
   const Deadline deadline = patience();
   while (by_first + by_second == 0 && !deadline.passed()) {
     for (Worker* worker : {&first, &second}) ASSERT_TRUE(worker->lease().renew(deadline));
+    const Deadline next = Deadline::after(2 * kShort / 3);
     by_first += first.lease().sweep(deadline).value().size();
+    was_away = was_away || held.passed();
+    held = next;
     by_second += second.lease().sweep(deadline).value().size();
+    was_away = was_away || held.passed();
   }
-  EXPECT_EQ(by_first, 1U);
-  EXPECT_EQ(by_second, 0U);
+  EXPECT_EQ(by_first + by_second, 1U);
+  if (!was_away) EXPECT_EQ(by_second, 0U);
 }
 
 }  // namespace
