@@ -51,6 +51,18 @@ class GroupSignature : public Signature {
     return *this;
   }
   GroupSignature& on_error(const Signature& errback) { return link_error(errback); }
+  GroupSignature& on_success(const Signature& callback) {
+    Signature::on_success(callback);
+    return *this;
+  }
+  GroupSignature& on_failure(const Signature& errback) {
+    Signature::on_failure(errback);
+    return *this;
+  }
+  GroupSignature& on_complete(const Signature& callback) {
+    Signature::on_complete(callback);
+    return *this;
+  }
   GroupSignature& stamp(const Object& stamps) {
     Signature::stamp(stamps);
     return *this;
@@ -90,6 +102,18 @@ class TypedGroup<Results(Missing...)> : public GroupSignature {
     return *this;
   }
   TypedGroup& on_error(const Signature& errback) { return link_error(errback); }
+  TypedGroup& on_success(const Signature& callback) {
+    Signature::on_success(callback);
+    return *this;
+  }
+  TypedGroup& on_failure(const Signature& errback) {
+    Signature::on_failure(errback);
+    return *this;
+  }
+  TypedGroup& on_complete(const Signature& callback) {
+    Signature::on_complete(callback);
+    return *this;
+  }
   TypedGroup& stamp(const Object& stamps) {
     Signature::stamp(stamps);
     return *this;

@@ -53,6 +53,12 @@ class Signature {
   Signature& link(const Signature& callback);       // run with the result, after success
   Signature& link_error(const Signature& errback);  // run with the task's id, after a failure
   Signature& on_error(const Signature& errback) { return link_error(errback); }
+  // Callbacks of the whole, whatever it is: each is sent once, when the call, chain, group or chord has ended.
+  // on_success gets its result (of a group, the list); on_failure is an errback (docs/canvas.md, "When something
+  // fails"); on_complete gets the id of its result, either way. A group that has any counts as one in a chord's header.
+  Signature& on_success(const Signature& callback);
+  Signature& on_failure(const Signature& errback);
+  Signature& on_complete(const Signature& callback);
   // Marks this call, and all that it consists of or that hangs at it (steps, members, bodies, callbacks, errbacks),
   // with names and JSON values that every message carries, as monitors and revoking by stamps read them. A stamp that
   // is there already stays. Throws ConfigError for a name that is an option's ("queue"). Celery: stamp.
@@ -178,6 +184,18 @@ class TypedSignature<R(Missing...)> : public Signature {
     return *this;
   }
   TypedSignature& on_error(const Signature& errback) { return link_error(errback); }
+  TypedSignature& on_success(const Signature& callback) {
+    Signature::on_success(callback);
+    return *this;
+  }
+  TypedSignature& on_failure(const Signature& errback) {
+    Signature::on_failure(errback);
+    return *this;
+  }
+  TypedSignature& on_complete(const Signature& callback) {
+    Signature::on_complete(callback);
+    return *this;
+  }
   TypedSignature& stamp(const Object& stamps) {
     Signature::stamp(stamps);
     return *this;
@@ -209,6 +227,18 @@ class ImmutableSignature : public TypedSignature<R()> {
     return *this;
   }
   ImmutableSignature& on_error(const Signature& errback) { return link_error(errback); }
+  ImmutableSignature& on_success(const Signature& callback) {
+    Signature::on_success(callback);
+    return *this;
+  }
+  ImmutableSignature& on_failure(const Signature& errback) {
+    Signature::on_failure(errback);
+    return *this;
+  }
+  ImmutableSignature& on_complete(const Signature& callback) {
+    Signature::on_complete(callback);
+    return *this;
+  }
   ImmutableSignature& stamp(const Object& stamps) {
     Signature::stamp(stamps);
     return *this;

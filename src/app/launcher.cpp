@@ -8,6 +8,7 @@
 
 #include <lovage/error.hpp>
 
+#include "app/callbacks.hpp"
 #include "app/canvas_lists.hpp"
 #include "app/canvas_shape.hpp"
 #include "app/graph_reference.hpp"
@@ -53,6 +54,10 @@ Launcher::Launcher(const Core& core, Lineage lineage, LaunchLimits limits)
 Result<void> Launcher::add(Value signature, std::span<const Value> arguments, Steps rest) {
   if (++depth_ > kDeepest) return fail(Errc::too_large, "signatures nest too deeply");
   auto added = [&]() -> Result<void> {
+    if (depth_ == 1 && has_callbacks(signature)) {
+      if (auto ok = freeze(signature); !ok) return ok;
+      if (auto ok = attach_callbacks(core_, signature); !ok) return ok;
+    }
     if (auto ok = check_object(signature); !ok) return ok;
     if (auto ok = expand_chunks(signature); !ok) return ok;
     switch (canvas_kind(signature)) {

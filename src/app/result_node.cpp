@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "app/callbacks.hpp"
 #include "app/canvas_shape.hpp"
 #include "wire/canvas.hpp"
 
@@ -60,7 +61,7 @@ Result<Node> build(const Value& signature, Node parent, int depth) {
       const Value* const body = wire::chord_body(signature);
       if (tasks == nullptr || body == nullptr) return fail(Errc::bad_data, "a chord without a header or a body");
       auto header = group_of(header_id(signature).value_or(""), *tasks, std::move(parent), depth);
-      if (!header) return header;
+      if (!header || stands_for_group(signature)) return header;
       return build(*body, std::move(*header), depth + 1);
     }
     case CanvasKind::chunks:

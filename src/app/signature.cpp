@@ -3,6 +3,7 @@
 #include <lovage/context.hpp>
 #include <lovage/error.hpp>
 
+#include "app/callbacks.hpp"
 #include "app/canvas_shape.hpp"
 #include "app/eager.hpp"
 #include "app/invoke.hpp"
@@ -112,6 +113,21 @@ Signature& Signature::link_error(const Signature& errback) {
   return *this;
 }
 
+Signature& Signature::on_success(const Signature& callback) {
+  append(options_, app::kOnSuccess, callback);
+  return *this;
+}
+
+Signature& Signature::on_failure(const Signature& errback) {
+  append(options_, app::kOnFailure, errback);
+  return *this;
+}
+
+Signature& Signature::on_complete(const Signature& callback) {
+  append(options_, app::kOnComplete, callback);
+  return *this;
+}
+
 Signature& Signature::stamp(const Object& stamps) {
   Value value = to_value();
   if (auto stamped = app::stamp(value, stamps); !stamped) raise(stamped.error());
@@ -146,7 +162,15 @@ AsyncResult<> Signature::delay() const {
 }
 
 AsyncResult<> Signature::apply_async(const ApplyOptions& options) const {
-  return Signature(*this).set(options).delay();
+  if (options.task_id.empty() || !app::is_workflow(*this)) return Signature(*this).set(options).delay();
+  // A workflow's own id is another one's: a chord's its header's.
+  ApplyOptions others = options;
+  others.task_id.clear();
+  Value value = Signature(*this).set(others).to_value();
+  app::set_result_id(value, options.task_id);
+  Signature named = from_value(core_, value);
+  named.send_ = Signature(*this).set(others).send_;
+  return named.delay();
 }
 
 AsyncResult<> Signature::apply() const {

@@ -11,9 +11,11 @@
 #include <lovage/error.hpp>
 #include <lovage/states.hpp>
 
+#include "app/callbacks.hpp"
 #include "app/canvas_shape.hpp"
 #include "app/eager.hpp"
 #include "app/graph_writer.hpp"
+#include "app/hearers.hpp"
 #include "app/invoke.hpp"
 #include "app/launcher.hpp"
 #include "app/producer.hpp"
@@ -123,8 +125,8 @@ class EagerRun {
       case CanvasKind::chord: {
         Node header = run_all(signature, app::header_id(signature).value_or(""), nullptr, arguments, std::move(parent));
         if (has_failed(*header)) return chord_error(signature, std::move(header));
-        Value results = value_of(*header);
-        return run(body_of(signature), Array{std::move(results)}, std::move(header));
+        Node body = run(body_of(signature), Array{value_of(*header)}, header);
+        return app::stands_for_group(signature) ? header : body;
       }
       case CanvasKind::chunks:
       case CanvasKind::task:
@@ -158,7 +160,8 @@ class EagerRun {
     return body;
   }
 
-  static Node chord_error(const Value& chord, Node header) {
+  // Its body never runs: those who would have heard of its failure hear of this one.
+  Node chord_error(const Value& chord, Node header) {
     const auto failed = std::ranges::find_if(header->children, [](const Node& child) { return has_failed(*child); });
     const auto exception = wire::exception_from_value(value_of(**failed));
     const wire::ExceptionInfo error{
@@ -167,15 +170,19 @@ class EagerRun {
         .arguments = {Value(fmt::format("Dependency {} raised {}", (*failed)->id, exception.repr()))}};
     const auto body = app::results_of(*wire::chord_body(chord));
     std::string id = body && *body ? (*body)->id : "";
+    for (const auto& errback : app::hearers_of(body_of(chord)).errbacks)
+      Signature::from_value(core_, errback).clone({Value(id)}).delay();
+    if (app::stands_for_group(chord)) return header;
     return known(std::move(id), wire::to_value(error), std::string(states::failure), std::move(header));
   }
 
   const std::shared_ptr<Core> core_;
 };
 
-Value frozen_value(const Signature& signature) {
+Value frozen_value(const Core& core, const Signature& signature) {
   Value value = signature.to_value();
   must(app::freeze(value));
+  must(app::attach_callbacks(core, value));
   return value;
 }
 
@@ -206,13 +213,16 @@ std::shared_ptr<Core> core_of(const std::vector<Signature>& signatures) {
 namespace app {
 
 bool is_workflow(const Signature& signature) noexcept {
-  return signature.subtask_type().has_value() || signature.task() == "celery.chunks";
+  const Object& options = signature.options();
+  return signature.subtask_type().has_value() || signature.task() == "celery.chunks" ||
+         options.find(kOnSuccess) != nullptr || options.find(kOnFailure) != nullptr ||
+         options.find(kOnComplete) != nullptr;
 }
 
 Node send_workflow(const std::shared_ptr<Core>& core, const Signature& signature) {
   core->check_config();
   if (core->config().task_always_eager) return run_workflow(core, signature);
-  Value frozen = frozen_value(signature);
+  Value frozen = frozen_value(*core, signature);
   Node node = must(results_of(frozen));
   Lineage lineage = current_lineage();
   broker::Graph graph = share(*core, frozen);
@@ -239,7 +249,7 @@ Node send_workflow(const std::shared_ptr<Core>& core, const Signature& signature
 }
 
 Node run_workflow(const std::shared_ptr<Core>& core, const Signature& signature) {
-  Node node = EagerRun(core).run(frozen_value(signature), {}, nullptr);
+  Node node = EagerRun(core).run(frozen_value(*core, signature), {}, nullptr);
   if (core->config().task_eager_propagates && has_failed(*node) && !node->is_group)
     ResultHandle(core, *node).get_value(std::nullopt, {.allow_in_task = true});
   return node;

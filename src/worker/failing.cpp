@@ -72,6 +72,18 @@ Value request_value(const Job& job) {
   return Value(std::move(request));
 }
 
+// Who wrote it in Python with three arguments would wait for them in vain.
+void SettlementRules::warn_of_unregistered(const wire::SignatureData& errback) const {
+  constexpr std::size_t kMostNames = 1'000;
+  if (errback.immutable || facts_.registry().find(errback.task) != nullptr || warned_of_.size() >= kMostNames) return;
+  if (!warned_of_.insert(errback.task).second) return;
+  log::warning(
+      fmt::format("The errback {} is not registered here: it is sent the failed task's id alone; one that takes "
+                  "(request, exc, traceback) cannot run so",
+                  printable(errback.task)),
+      {{"task", Value(errback.task)}});
+}
+
 // An errback that cannot be sent costs itself alone: the failure is stored and the others are sent all the same.
 void SettlementRules::send_errbacks(Settlement& settlement, const Array& errbacks, const app::Lineage& lineage,
                                     const Failed& failed) const {
@@ -87,6 +99,7 @@ void SettlementRules::send_errbacks(Settlement& settlement, const Array& errback
       warn(signature.error().message);
       continue;
     }
+    warn_of_unregistered(*signature);
     const bool details = wants_details(facts_.registry().find(signature->task), *signature);
     sendable.push_back(details ? with_details(std::move(*signature), failed) : errback);
   }

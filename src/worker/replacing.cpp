@@ -2,6 +2,7 @@
 #include <iterator>
 #include <utility>
 
+#include "app/callbacks.hpp"
 #include "app/canvas_lists.hpp"
 #include "app/canvas_shape.hpp"
 #include "app/launcher.hpp"
@@ -63,8 +64,12 @@ void append(Object& options, std::string_view name, const std::optional<Array>& 
 }
 
 // The replacement in the place of the task: its id, callbacks, errbacks, chord and the steps that follow.
-Result<Value> in_place_of(const Job& job, Value signature) {
+Result<Value> in_place_of(const app::Core& core, const Job& job, Value signature) {
   if (signature.if_object() == nullptr) return fail(Errc::bad_data, "replace(): not a signature");
+  if (wire::canvas_kind(signature) == CanvasKind::group && app::has_callbacks(signature)) {
+    if (auto ok = app::freeze(signature); !ok) return tl::unexpected(ok.error());
+    if (auto ok = app::attach_callbacks(core, signature); !ok) return tl::unexpected(ok.error());
+  }
   signature = with_one_result(std::move(signature), job.message);
   Value* const last = last_of(signature);
   if (last == nullptr)
@@ -93,7 +98,7 @@ Result<Value> in_place_of(const Job& job, Value signature) {
 Settlement SettlementRules::replaced(const Job& job, const execution::Outcome& outcome, Timestamp now) const {
   Settlement settlement;
   settlement.token = job.token;
-  auto signature = in_place_of(job, outcome.replacement);
+  auto signature = in_place_of(facts_.core, job, outcome.replacement);
   if (!signature) return failed(job, encode_error(signature.error().message), {}, outcome.children, now);
   FanOut following{.embed = {.callbacks = Array{}, .errbacks = {}, .chain = {}, .chord = {}},
                    .result = {},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "base/clock.hpp"
 #include "broker/settlement.hpp"
 #include "execution/request.hpp"
+#include "wire/signature.hpp"
 #include "worker/abandoned.hpp"
 #include "worker/continuation.hpp"
 #include "worker/facts.hpp"
@@ -29,6 +31,7 @@ struct Failed {
 };
 Value request_value(const Job& job);
 
+// One thread.
 class SettlementRules {
  public:
   explicit SettlementRules(const Facts& facts) : facts_(facts) {}
@@ -98,6 +101,7 @@ class SettlementRules {
                         const app::Lineage& lineage, Timestamp now) const;
   static void count_part(broker::Settlement& settlement, const Job& job, std::string_view state,
                          std::string_view result_json);
+  void warn_of_unregistered(const wire::SignatureData& errback) const;
   void send_errbacks(broker::Settlement& settlement, const Array& errbacks, const app::Lineage& lineage,
                      const Failed& failed) const;
   [[nodiscard]] broker::Settlement chord_failed(broker::Settlement settlement, const Join& join,
@@ -115,6 +119,7 @@ class SettlementRules {
                                                    Timestamp now) const;
 
   const Facts& facts_;
+  mutable std::set<std::string> warned_of_;  // errbacks that are not registered here
 };
 
 }  // namespace lovage::worker
