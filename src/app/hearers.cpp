@@ -1,5 +1,6 @@
 #include "app/hearers.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "wire/canvas.hpp"
@@ -16,28 +17,40 @@ using wire::text_option;
 
 constexpr int kDeepest = 50;
 
-Hearers hearers_of(const Value& signature, int depth) {
-  const Object& options = canvas_options(signature);
-  Hearers own{wire::list_of(options.find("link_error")).value_or(Array{}),
-              text_option(options, "task_id").value_or("")};
+const Value* first_of(const Array* tasks) noexcept {
+  return tasks != nullptr && !tasks->empty() ? &tasks->front() : nullptr;
+}
+
+// Of the task that would have begun it, or of a chord the one that would have ended it; then those of the whole, which
+// hang at each of its tasks when it runs.
+Array errbacks_of(const Value& signature, int depth) {
   const CanvasKind kind = canvas_kind(signature);
-  if (kind == CanvasKind::reference && own.errbacks.empty()) own.errbacks = wire::reference_errbacks(signature);
+  const Value* const inner = kind == CanvasKind::chord ? chord_body(signature) : first_of(canvas_tasks(signature));
+  Array errbacks = kind == CanvasKind::reference          ? wire::reference_errbacks(signature)
+                   : inner != nullptr && depth < kDeepest ? errbacks_of(*inner, depth + 1)
+                                                          : Array{};
+  for (auto& own : wire::list_of(canvas_options(signature).find("link_error")).value_or(Array{})) {
+    if (std::ranges::find(errbacks, own) == errbacks.end()) errbacks.push_back(std::move(own));
+  }
+  return errbacks;
+}
+
+// A chord's and a chain's own ids are not what people wait for.
+std::string id_of(const Value& signature, int depth) {
+  const CanvasKind kind = canvas_kind(signature);
   const Array* const tasks = canvas_tasks(signature);
-  const Value* inner = kind == CanvasKind::chord ? chord_body(signature) : nullptr;
-  if (kind == CanvasKind::chain && tasks != nullptr && !tasks->empty()) inner = &tasks->back();
-  if (kind == CanvasKind::group && tasks != nullptr && !tasks->empty()) inner = &tasks->front();
-  if (inner == nullptr || depth > kDeepest) return own;
-  // A chord's and a chain's own ids are not what people wait for.
-  Hearers below = hearers_of(*inner, depth + 1);
-  if (!own.errbacks.empty()) below.errbacks = std::move(own.errbacks);
-  if (below.id.empty()) below.id = std::move(own.id);
-  return below;
+  const Value* inner = kind == CanvasKind::chord ? chord_body(signature) : first_of(tasks);
+  if (kind == CanvasKind::chain && inner != nullptr) inner = &tasks->back();
+  if (inner != nullptr && depth < kDeepest) {
+    if (std::string id = id_of(*inner, depth + 1); !id.empty()) return id;
+  }
+  return text_option(canvas_options(signature), "task_id").value_or("");
 }
 
 }  // namespace
 
 Hearers hearers_of(const Value& signature) {
-  return hearers_of(signature, 0);
+  return {errbacks_of(signature, 0), id_of(signature, 0)};
 }
 
 }  // namespace lovage::app

@@ -7,8 +7,8 @@
 
 namespace lovage::app {
 
-// The errbacks that hear of it when a signature cannot run: its own or, where it is a workflow that has none, those of
-// the task whose result is the workflow's (of a group, the first). `id`, that task's, is what they are told.
+// The errbacks that hear of it when a signature cannot run: those that would have been called had its first task failed
+// (of a chord, its body), the nearest first. They are told `id`, that of the task whose result is the whole's.
 struct Hearers {
   Array errbacks;
   std::string id;

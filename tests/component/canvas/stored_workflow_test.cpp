@@ -69,7 +69,7 @@ TEST_P(StoredWorkflowOn, StepsThatWillNeverRunAreToldSo) {
 
 TEST_P(StoredWorkflowOn, AFailedHeaderFailsAStoredBody) {
   auto flow =
-      chain(first.s(1), chord(group(add.s(1), boom.s()), total.s() | same.s() | same.s().on_error(note_id.s())));
+      chain(first.s(1), chord(group(add.s(1), boom.s()), (total.s() | same.s() | same.s()).on_error(note_id.s())));
   flow.stamp(kLarge);
   const auto result = flow.delay();
   EXPECT_THAT([&] { result.get(20s); }, ThrowsMessage<TaskFailed>(HasSubstr("boom")));

@@ -171,9 +171,9 @@ TEST_F(Writing, EveryHolderIsCounted) {
 }
 
 TEST_F(Writing, ErrbacksThatHearOfAStoredStepAreKnownWithoutReadingIt) {
-  Signature last = task();
-  last.on_error(app.signature("errback"));
-  Value value = frozen(task() | task() | last);
+  Signature next = app.signature("next", {}, {{"note", Value(std::string(1'100, 'x'))}});
+  next.on_error(app.signature("errback"));
+  Value value = frozen(detail::make_chain({task(), next, task()}));
   GraphWriter writer("graph");
   ASSERT_TRUE(writer.share(value));
   const Value& rest = wire::canvas_tasks(value)->back();
