@@ -145,6 +145,18 @@ class TypedWorkflow : public TypedSignature<R()> {
     return *this;
   }
   TypedWorkflow& on_error(const Signature& errback) { return link_error(errback); }
+  TypedWorkflow& on_success(const Signature& callback) {
+    Signature::on_success(callback);
+    return *this;
+  }
+  TypedWorkflow& on_failure(const Signature& errback) {
+    Signature::on_failure(errback);
+    return *this;
+  }
+  TypedWorkflow& on_complete(const Signature& callback) {
+    Signature::on_complete(callback);
+    return *this;
+  }
   TypedWorkflow& stamp(const Object& stamps) {
     Signature::stamp(stamps);
     return *this;

@@ -100,7 +100,10 @@ Result<void> make_chord_of(const Core& core, Value& group) {
   Value chord = wire::make_chord(*members, std::move(list));
   // What hangs at a group hangs at its members.
   if (Array* const header = canvas_tasks(chord)) {
-    for (auto& task : *header) append_links(canvas_options(task), "link_error", options.find("link_error"));
+    for (auto& task : *header) {
+      append_links(canvas_options(task), "link_error", options.find("link_error"));
+      hand_down(group, task);
+    }
   }
   options.erase("link_error");
   canvas_options(chord) = std::move(options);

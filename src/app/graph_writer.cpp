@@ -108,7 +108,7 @@ Result<void> GraphWriter::share_all(Array* signatures, int depth) {
 // From its end: what follows a step is embedded in it up to the bound, and begins with a reference beyond that.
 Result<void> GraphWriter::share_chain(Value& chain, int depth) {
   Array steps;
-  if (auto ok = unroll(std::move(chain), steps, depth); !ok) return ok;
+  if (auto ok = unroll(std::move(chain), steps, depth, headers_hear_); !ok) return ok;
   steps = with_chords(std::move(steps));
   std::deque<Value> following;
   std::size_t bytes = 0;

@@ -20,7 +20,9 @@ bool is_lovage_only(const Core& core, const Value& frozen);
 
 class GraphWriter {
  public:
-  explicit GraphWriter(std::string graph_id) : graph_id_(std::move(graph_id)) {}
+  // `headers_hear`: see unroll().
+  explicit GraphWriter(std::string graph_id, bool headers_hear = false)
+      : graph_id_(std::move(graph_id)), headers_hear_(headers_hear) {}
 
   // A frozen signature of any form; afterwards it means the same. Fails with bad_data or too_large as launching does.
   Result<void> share(Value& signature);
@@ -36,6 +38,7 @@ class GraphWriter {
   void end_page();
 
   const std::string graph_id_;
+  const bool headers_hear_;
   std::vector<std::string> pages_;
   std::string page_;  // a JSON array without its end
   std::uint64_t on_page_ = 0;
