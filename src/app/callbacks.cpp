@@ -6,11 +6,11 @@
 #include <lovage/error.hpp>
 
 #include "app/call_options.hpp"
+#include "app/canvas_lists.hpp"
 #include "app/canvas_shape.hpp"
 #include "app/producer.hpp"
 #include "base/uuid.hpp"
 #include "wire/canvas.hpp"
-#include "wire/signature.hpp"
 
 namespace lovage::app {
 namespace {
@@ -90,12 +90,8 @@ Result<void> make_chord_of(const Core& core, Value& group) {
   const Array* const members = canvas_tasks(std::as_const(group));
   if (members == nullptr || members->empty()) return fail(Errc::bad_data, "an empty group has no callbacks");
   Object options = canvas_options(std::as_const(group));
-  Value list = wire::to_value(wire::SignatureData{.task = "celery.accumulate",
-                                                  .args = {},
-                                                  .kwargs = {{"index", Value(0)}, {"group", Value(true)}},
-                                                  .options = {{"task_id", Value(new_task_id())}},
-                                                  .subtask_type = std::nullopt,
-                                                  .immutable = false});
+  Value list = list_of_results({{"task_id", Value(new_task_id())}});
+  (*list.if_object())["kwargs"].if_object()->set("group", Value(true));
   if (auto ok = route_as(core, members->front(), options, canvas_options(list)); !ok) return ok;
   Value chord = wire::make_chord(*members, std::move(list));
   // What hangs at a group hangs at its members.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "app/call_options.hpp"
+#include "app/canvas_lists.hpp"
 #include "app/canvas_shape.hpp"
 #include "app/hearers.hpp"
 #include "app/producer.hpp"
@@ -82,7 +83,9 @@ Result<void> GraphWriter::share_at(Value& signature, int depth) {
     case CanvasKind::group:
       return share_all(canvas_tasks(signature), depth);
     case CanvasKind::chord: {
-      if (auto ok = share_all(canvas_tasks(signature), depth); !ok) return ok;
+      Array* const header = canvas_tasks(signature);
+      if (header == nullptr) return fail(Errc::bad_data, "a chord without a header");
+      if (auto ok = share_header(*header, depth); !ok) return ok;
       Value* const body = chord_body(signature);
       if (body == nullptr) return fail(Errc::bad_data, "a chord without a body");
       if (auto ok = share_at(*body, depth + 1); !ok) return ok;
@@ -97,6 +100,18 @@ Result<void> GraphWriter::share_at(Value& signature, int depth) {
   return {};
 }
 
+// As launching has it: what a part ends in has to be known before it is out of sight.
+Result<void> GraphWriter::share_header(Array& header, int depth) {
+  Array parts;
+  if (auto ok = flatten(std::move(header), parts, depth); !ok) return ok;
+  for (auto& part : parts) {
+    if (auto ok = end_in_one_result(config_, part); !ok) return ok;
+    if (auto ok = share_at(part, depth + 1); !ok) return ok;
+  }
+  header = std::move(parts);
+  return {};
+}
+
 Result<void> GraphWriter::share_all(Array* signatures, int depth) {
   if (signatures == nullptr) return fail(Errc::bad_data, "a group without tasks");
   for (auto& signature : *signatures) {
@@ -108,7 +123,7 @@ Result<void> GraphWriter::share_all(Array* signatures, int depth) {
 // From its end: what follows a step is embedded in it up to the bound, and begins with a reference beyond that.
 Result<void> GraphWriter::share_chain(Value& chain, int depth) {
   Array steps;
-  if (auto ok = unroll(std::move(chain), steps, depth, headers_hear_); !ok) return ok;
+  if (auto ok = unroll(std::move(chain), steps, depth, config_.task_allow_error_cb_on_chord_header); !ok) return ok;
   steps = with_chords(std::move(steps));
   std::deque<Value> following;
   std::size_t bytes = 0;

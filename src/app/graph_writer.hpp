@@ -20,9 +20,8 @@ bool is_lovage_only(const Core& core, const Value& frozen);
 
 class GraphWriter {
  public:
-  // `headers_hear`: see unroll().
-  explicit GraphWriter(std::string graph_id, bool headers_hear = false)
-      : graph_id_(std::move(graph_id)), headers_hear_(headers_hear) {}
+  // `config` outlives it.
+  GraphWriter(const Config& config, std::string graph_id) : config_(config), graph_id_(std::move(graph_id)) {}
 
   // A frozen signature of any form; afterwards it means the same. Fails with bad_data or too_large as launching does.
   Result<void> share(Value& signature);
@@ -34,11 +33,12 @@ class GraphWriter {
   Result<void> share_at(Value& signature, int depth);
   Result<void> share_all(Array* signatures, int depth);
   Result<void> share_chain(Value& chain, int depth);
+  Result<void> share_header(Array& header, int depth);
   Value put(Value signature);  // a reference to it
   void end_page();
 
+  const Config& config_;
   const std::string graph_id_;
-  const bool headers_hear_;
   std::vector<std::string> pages_;
   std::string page_;  // a JSON array without its end
   std::uint64_t on_page_ = 0;

@@ -68,7 +68,7 @@ void start_chords(Core& core, const std::vector<broker::ChordStart>& chords, Dea
 // may send several workflows under its root.
 broker::Graph share(const Core& core, Value& frozen) {
   if (!app::is_lovage_only(core, frozen)) return {};
-  app::GraphWriter writer(new_uuid(), core.config().task_allow_error_cb_on_chord_header);
+  app::GraphWriter writer(core.config(), new_uuid());
   must(writer.share(frozen));
   return writer.take();
 }

@@ -85,7 +85,7 @@ class Writing : public ::testing::Test {
   }
   Ran run_shared(const Signature& workflow) {
     Value value = frozen(workflow);
-    GraphWriter writer("graph");
+    GraphWriter writer(app.config(), "graph");
     EXPECT_TRUE(writer.share(value));
     const broker::Graph graph = writer.take();
     stored = std::accumulate(graph.pages.begin(), graph.pages.end(), std::size_t{0},
@@ -122,7 +122,7 @@ class Writing : public ::testing::Test {
 
 TEST_F(Writing, ASmallWorkflowIsNotStored) {
   Value value = frozen(app.signature("a") | app.signature("b") | app.signature("c"));
-  GraphWriter writer("graph");
+  GraphWriter writer(app.config(), "graph");
   ASSERT_TRUE(writer.share(value));
   EXPECT_THAT(writer.take().pages, IsEmpty());
   EXPECT_EQ(graph_of(value), std::nullopt);
@@ -161,6 +161,8 @@ TEST_F(Writing, WhatIsStoredRunsAsWhatIsEmbedded) {
   expect_same(detail::make_chord(detail::make_group({inner, task() | task() | task(), task()}), task()));
   expect_same(detail::make_chord(detail::make_group({inner, inner.clone()}), inner.clone()) | task() | task());
   expect_same(detail::make_chain({inner, inner.clone(), inner.clone()}));
+  expect_same(detail::make_chord(
+      detail::make_group({detail::make_chain({task(), task(), header_of(2)}), header_of(2), task()}), task()));
 }
 
 TEST_F(Writing, EveryHolderIsCounted) {
@@ -174,7 +176,7 @@ TEST_F(Writing, ErrbacksThatHearOfAStoredStepAreKnownWithoutReadingIt) {
   Signature next = app.signature("next", {}, {{"note", Value(std::string(1'100, 'x'))}});
   next.on_error(app.signature("errback"));
   Value value = frozen(detail::make_chain({task(), next, task()}));
-  GraphWriter writer("graph");
+  GraphWriter writer(app.config(), "graph");
   ASSERT_TRUE(writer.share(value));
   const Value& rest = wire::canvas_tasks(value)->back();
   ASSERT_TRUE(wire::graph_reference(rest));
