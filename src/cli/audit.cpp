@@ -116,7 +116,7 @@ void Audit::look_again() {
   for (int round = 1; !doubtful_.empty(); ++round) {
     if (round > 1) std::this_thread::sleep_for(kBetweenRounds);
     const std::vector<std::string> ids(doubtful_.begin(), doubtful_.end());
-    Look look;
+    Look look{.places = {}, .waiting = {}, .graphs = StoredGraphs(broker_)};
     // A result that was ready before the look and a message that is there at the look do not go together; a result
     // that is ready after it explains why there is no message.
     const auto before = states_of(ids);
@@ -136,6 +136,7 @@ void Audit::look_again() {
 
 void Audit::note_in(Look& look, broker::Sighting sighting) const {
   auto [seen, successors] = read_with_successors(std::move(sighting));
+  look.graphs.add_to(successors);
   for (const auto& successor : successors) {
     if (!doubtful_.contains(successor.id) || seen.at.place == broker::Place::dead) continue;
     const char* const why = seen.at.is_continuation ? "for a continuation"

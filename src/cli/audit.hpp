@@ -60,6 +60,7 @@ class Audit {
   struct Look {
     std::map<std::string, std::vector<Seen>> places;
     std::map<std::string, AuditPlace> waiting;
+    StoredGraphs graphs;
   };
   void note_in(Look& look, broker::Sighting sighting) const;
   bool is_explained(const std::string& id, Look& look, const States& before, const States& after);

@@ -57,10 +57,13 @@ Finding find(broker::Broker& broker, backend::Backend* backend, const std::strin
   constexpr std::chrono::milliseconds kBetween{100};
   for (int look = 1;; ++look) {
     Finding finding;
+    StoredGraphs graphs(broker);
     take(broker.survey(
         [&](broker::Sighting sighting) {
           if (sighting.place == broker::Place::queued) ++finding.waiting[{sighting.queue, sighting.step}];
-          note_in(finding, read_with_successors(std::move(sighting)), id);
+          SeenOnItsWay found = read_with_successors(std::move(sighting));
+          graphs.add_to(found.successors);
+          note_in(finding, std::move(found), id);
         },
         kSurveyPatience));
     finding.state = state_of(backend, id);

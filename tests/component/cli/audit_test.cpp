@@ -232,6 +232,24 @@ TEST_F(RedisWorkflows, AuditAndExplainSayOfATaskWhatItWaitsFor) {
   }
 }
 
+TEST_F(RedisOperations, StepsThatAreStoredOnceAreKnown) {
+  Config config;
+  config.broker_url = config.result_backend = broker();
+  config.task_queues = {{.name = "celery", .lovage_only = true}};
+  App app("flows", config);
+  std::vector<Signature> steps;
+  std::string ids;
+  for (int i = 0; i < 30; ++i) {
+    const std::string id = "step-" + std::to_string(i);
+    ids += id + "\n";
+    steps.push_back(app.signature("tasks.add", Array{1}).set({.task_id = id}));
+  }
+  chain(steps).delay();
+  const Ended audit = run({"audit", "--ids-from", file_of(ids)});
+  EXPECT_EQ(audit.code, 0) << audit.out << audit.err;
+  EXPECT_EQ(run({"explain", "step-15"}).out, "step-15 waits for the task before it: step-0, queued in 'celery'.\n");
+}
+
 TEST_F(RedisWorkflows, ContinuationsAreNamedAndStayWhenTheRestGoesBack) {
   server_.command({"DEL", "celery"});
   const std::string join = R"(["join-1", {"group_id": "g", "body": {"task": "tasks.add", "args": [], "kwargs": {}, )"
