@@ -7,6 +7,7 @@
 #include "app/eager.hpp"
 #include "app/invoke.hpp"
 #include "app/producer.hpp"
+#include "app/stamping.hpp"
 #include "app/workflow.hpp"
 
 namespace lovage {
@@ -146,7 +147,7 @@ AsyncResult<> Signature::delay() const {
 }
 
 AsyncResult<> Signature::apply_async(const ApplyOptions& options) const {
-  return Signature(*this).set(options).delay();
+  return app::with_options(*this, options).delay();
 }
 
 AsyncResult<> Signature::apply() const {

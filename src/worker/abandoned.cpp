@@ -4,6 +4,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "app/canvas_shape.hpp"
 #include "wire/canvas.hpp"
 
 namespace lovage::worker {
@@ -63,7 +64,7 @@ class Walk {
     const Value* const chord = options.find("chord");
     const auto group_id = text_option(options, "group_id");
     if (chord == nullptr || chord->if_object() == nullptr || !group_id) return;
-    const std::string id = hearers_of(signature).id;
+    const std::string id = app::hearers_of(signature).id;
     if (id.empty()) return;
     if (found_.parts.empty()) {
       found_.group_id = *group_id;
@@ -80,31 +81,10 @@ class Walk {
   std::unordered_set<std::string> known_;
 };
 
-Hearers hearers_of(const Value& signature, int depth) {
-  const Object& options = canvas_options(signature);
-  Hearers own{wire::list_of(options.find("link_error")).value_or(Array{}),
-              text_option(options, "task_id").value_or("")};
-  const CanvasKind kind = canvas_kind(signature);
-  const Array* const tasks = canvas_tasks(signature);
-  const Value* inner = kind == CanvasKind::chord ? chord_body(signature) : nullptr;
-  if (kind == CanvasKind::chain && tasks != nullptr && !tasks->empty()) inner = &tasks->back();
-  if (kind == CanvasKind::group && tasks != nullptr && !tasks->empty()) inner = &tasks->front();
-  if (inner == nullptr || depth > kDeepest) return own;
-  // A chord's and a chain's own ids are not what people wait for.
-  Hearers below = hearers_of(*inner, depth + 1);
-  if (!own.errbacks.empty()) below.errbacks = std::move(own.errbacks);
-  if (below.id.empty()) below.id = std::move(own.id);
-  return below;
-}
-
 }  // namespace
 
 void abandon(const Value& signature, Abandoned& abandoned) {
   Walk(abandoned).visit(signature, true, 0);
-}
-
-Hearers hearers_of(const Value& signature) {
-  return hearers_of(signature, 0);
 }
 
 }  // namespace lovage::worker

@@ -32,12 +32,4 @@ struct Abandoned {
 // Adds what the signature leads to. It comes from the wire: nesting beyond 50 is left out.
 void abandon(const Value& signature, Abandoned& abandoned);
 
-// The errbacks that hear of it when a signature cannot run: its own or, where it is a workflow that has none, those of
-// the task whose result is the workflow's (of a group, the first). `id`, that task's, is what they are told.
-struct Hearers {
-  Array errbacks;
-  std::string id;
-};
-Hearers hearers_of(const Value& signature);
-
 }  // namespace lovage::worker

@@ -153,7 +153,7 @@ Settlement SettlementRules::chord_failed(Settlement settlement, const Join& join
   abandon(join.body, abandoned);
   settle_abandoned(settlement, abandoned,
                    {.state = states::failure, .exception = exception, .traceback = exception.repr()}, lineage, now);
-  const Hearers hearers = hearers_of(join.body);
+  const app::Hearers hearers = app::hearers_of(join.body);
   Object request{{"id", Value(hearers.id)}, {"root_id", Value(join.root_id)}, {"parent_id", Value(join.parent_id)}};
   send_errbacks(settlement, hearers.errbacks, lineage,
                 {.request = Value(std::move(request)), .exception = exception, .traceback = exception.repr()});

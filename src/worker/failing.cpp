@@ -70,6 +70,11 @@ Value request_value(const Job& job) {
   return Value(std::move(request));
 }
 
+bool SettlementRules::is_news(const std::string& errback) const {
+  constexpr std::size_t kMost = 1'000;
+  return warned_of_.size() < kMost && warned_of_.insert(errback).second;
+}
+
 // An errback that cannot be sent costs itself alone: the failure is stored and the others are sent all the same.
 void SettlementRules::send_errbacks(Settlement& settlement, const Array& errbacks, const app::Lineage& lineage,
                                     const Failed& failed) const {
@@ -85,7 +90,14 @@ void SettlementRules::send_errbacks(Settlement& settlement, const Array& errback
       warn(signature.error().message);
       continue;
     }
-    const bool details = wants_details(facts_.registry().find(signature->task), *signature);
+    const app::TaskDefinition* const task = facts_.registry().find(signature->task);
+    const bool is_told_its_id = !signature->immutable && !signature->subtask_type;
+    if (task == nullptr && is_told_its_id && is_news(signature->task))
+      log::warning(fmt::format("The errback '{}' is not registered here, so it is sent the failed task's id alone: one "
+                               "that takes (request, exc, traceback) cannot run. This is said once.",
+                               printable(signature->task)),
+                   {{"name", signature->task}});
+    const bool details = wants_details(task, *signature);
     sendable.push_back(details ? with_details(std::move(*signature), failed) : errback);
   }
   if (sendable.empty()) return;

@@ -5,6 +5,7 @@
 #include "app/canvas_lists.hpp"
 #include "app/canvas_shape.hpp"
 #include "app/launcher.hpp"
+#include "app/stamping.hpp"
 #include "wire/canvas.hpp"
 #include "worker/exceptions.hpp"
 #include "worker/settlements.hpp"
@@ -65,6 +66,9 @@ void append(Object& options, std::string_view name, const std::optional<Array>& 
 Result<Value> in_place_of(const Job& job, Value signature) {
   if (signature.if_object() == nullptr) return fail(Errc::bad_data, "replace(): not a signature");
   signature = with_one_result(std::move(signature), job.message);
+  // What carries its id carries its stamps: who looks for them finds the replacement, too.
+  if (auto stamped = app::stamp(signature, app::stampable(job.message->stamps)); !stamped)
+    return tl::unexpected(stamped.error());
   Value* const last = last_of(signature);
   if (last == nullptr)
     return fail(Errc::bad_data, "replace(): an empty chain, or one that ends in a group, has no one result");

@@ -1,6 +1,7 @@
-// The rules of what becomes of a finished, failed or refused message: pure functions, no I/O.
+// The rules of what becomes of a finished, failed or refused message. No I/O, and no state but what was warned of.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -99,7 +100,12 @@ class SettlementRules {
   [[nodiscard]] Result<wire::TaskMessage> next_try(const Job& job, const execution::RetryAsked& retry,
                                                    Timestamp now) const;
 
+  // Whether an errback of that name is to be warned of: once each.
+  [[nodiscard]] bool is_news(const std::string& errback) const;
+
   const Facts& facts_;
+  // Names come from the wire, so only so many are kept. Of the one thread that settles.
+  mutable std::set<std::string> warned_of_;
 };
 
 }  // namespace lovage::worker
