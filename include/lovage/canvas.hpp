@@ -21,6 +21,7 @@
 #include <lovage/convert.hpp>
 #include <lovage/group_result.hpp>
 #include <lovage/signature.hpp>
+#include <lovage/stamping.hpp>
 #include <lovage/task.hpp>
 #include <lovage/value.hpp>
 
@@ -51,8 +52,18 @@ class GroupSignature : public Signature {
     return *this;
   }
   GroupSignature& on_error(const Signature& errback) { return link_error(errback); }
-  GroupSignature& stamp(const Object& stamps) {
-    Signature::stamp(stamps);
+  GroupSignature& on_success(const Signature& callback) {
+    Signature::on_success(callback);
+    return *this;
+  }
+  GroupSignature& on_failure(const Signature& errback) { return link_error(errback); }
+  GroupSignature& on_complete(const Signature& callback) { return on_success(callback).on_failure(callback); }
+  GroupSignature& stamp(const Object& stamps, bool append_stamps = false) {
+    Signature::stamp(stamps, append_stamps);
+    return *this;
+  }
+  GroupSignature& stamp(StampingVisitor& visitor, const Object& stamps = {}, bool append_stamps = false) {
+    Signature::stamp(visitor, stamps, append_stamps);
     return *this;
   }
 };
@@ -90,8 +101,18 @@ class TypedGroup<Results(Missing...)> : public GroupSignature {
     return *this;
   }
   TypedGroup& on_error(const Signature& errback) { return link_error(errback); }
-  TypedGroup& stamp(const Object& stamps) {
-    Signature::stamp(stamps);
+  TypedGroup& on_success(const Signature& callback) {
+    Signature::on_success(callback);
+    return *this;
+  }
+  TypedGroup& on_failure(const Signature& errback) { return link_error(errback); }
+  TypedGroup& on_complete(const Signature& callback) { return on_success(callback).on_failure(callback); }
+  TypedGroup& stamp(const Object& stamps, bool append_stamps = false) {
+    Signature::stamp(stamps, append_stamps);
+    return *this;
+  }
+  TypedGroup& stamp(StampingVisitor& visitor, const Object& stamps = {}, bool append_stamps = false) {
+    Signature::stamp(visitor, stamps, append_stamps);
     return *this;
   }
 
@@ -121,8 +142,18 @@ class TypedWorkflow : public TypedSignature<R()> {
     return *this;
   }
   TypedWorkflow& on_error(const Signature& errback) { return link_error(errback); }
-  TypedWorkflow& stamp(const Object& stamps) {
-    Signature::stamp(stamps);
+  TypedWorkflow& on_success(const Signature& callback) {
+    Signature::on_success(callback);
+    return *this;
+  }
+  TypedWorkflow& on_failure(const Signature& errback) { return link_error(errback); }
+  TypedWorkflow& on_complete(const Signature& callback) { return on_success(callback).on_failure(callback); }
+  TypedWorkflow& stamp(const Object& stamps, bool append_stamps = false) {
+    Signature::stamp(stamps, append_stamps);
+    return *this;
+  }
+  TypedWorkflow& stamp(StampingVisitor& visitor, const Object& stamps = {}, bool append_stamps = false) {
+    Signature::stamp(visitor, stamps, append_stamps);
     return *this;
   }
 };

@@ -21,6 +21,7 @@
 namespace lovage {
 
 struct ApplyOptions;
+class StampingVisitor;
 
 namespace detail {
 
@@ -53,10 +54,19 @@ class Signature {
   Signature& link(const Signature& callback);       // run with the result, after success
   Signature& link_error(const Signature& errback);  // run with the task's id, after a failure
   Signature& on_error(const Signature& errback) { return link_error(errback); }
+  // For workflows as for single tasks. on_success: after the last step, a chord's body or each member of a group, with
+  // its result. on_failure: link_error. on_complete: both, so either with the result or with what errbacks are told;
+  // an immutable one (.si()) is told neither. Which task calls how often: docs/canvas.md.
+  Signature& on_success(const Signature& callback);
+  Signature& on_failure(const Signature& errback) { return link_error(errback); }
+  Signature& on_complete(const Signature& callback) { return on_success(callback).on_failure(callback); }
   // Marks this call, and all that it consists of or that hangs at it (steps, members, bodies, callbacks, errbacks),
   // with names and JSON values that every message carries, as monitors and revoking by stamps read them. A stamp that
-  // is there already stays. Throws ConfigError for a name that is an option's ("queue"). Celery: stamp.
-  Signature& stamp(const Object& stamps);
+  // is there already stays; with append_stamps both are kept, as a list. Throws ConfigError for a name that is an
+  // option's ("queue"). Celery: stamp.
+  Signature& stamp(const Object& stamps, bool append_stamps = false);
+  // With what the visitor adds (lovage/stamping.hpp).
+  Signature& stamp(StampingVisitor& visitor, const Object& stamps = {}, bool append_stamps = false);
 
   // A copy with more arguments: they are put before those that are here, as a chain passes results on.
   // For an immutable signature only the options count. Celery: clone.
@@ -79,6 +89,9 @@ class Signature {
   [[nodiscard]] const detail::SendOptions& send_options() const noexcept { return send_; }
 
  private:
+  // Takes over another form of itself; how it is sent stays.
+  Signature& become(const Value& value);
+
   std::shared_ptr<app::Core> core_;
   std::string task_;
   Array args_;
@@ -178,8 +191,18 @@ class TypedSignature<R(Missing...)> : public Signature {
     return *this;
   }
   TypedSignature& on_error(const Signature& errback) { return link_error(errback); }
-  TypedSignature& stamp(const Object& stamps) {
-    Signature::stamp(stamps);
+  TypedSignature& on_success(const Signature& callback) {
+    Signature::on_success(callback);
+    return *this;
+  }
+  TypedSignature& on_failure(const Signature& errback) { return link_error(errback); }
+  TypedSignature& on_complete(const Signature& callback) { return on_success(callback).on_failure(callback); }
+  TypedSignature& stamp(const Object& stamps, bool append_stamps = false) {
+    Signature::stamp(stamps, append_stamps);
+    return *this;
+  }
+  TypedSignature& stamp(StampingVisitor& visitor, const Object& stamps = {}, bool append_stamps = false) {
+    Signature::stamp(visitor, stamps, append_stamps);
     return *this;
   }
 
@@ -209,8 +232,18 @@ class ImmutableSignature : public TypedSignature<R()> {
     return *this;
   }
   ImmutableSignature& on_error(const Signature& errback) { return link_error(errback); }
-  ImmutableSignature& stamp(const Object& stamps) {
-    Signature::stamp(stamps);
+  ImmutableSignature& on_success(const Signature& callback) {
+    Signature::on_success(callback);
+    return *this;
+  }
+  ImmutableSignature& on_failure(const Signature& errback) { return link_error(errback); }
+  ImmutableSignature& on_complete(const Signature& callback) { return on_success(callback).on_failure(callback); }
+  ImmutableSignature& stamp(const Object& stamps, bool append_stamps = false) {
+    Signature::stamp(stamps, append_stamps);
+    return *this;
+  }
+  ImmutableSignature& stamp(StampingVisitor& visitor, const Object& stamps = {}, bool append_stamps = false) {
+    Signature::stamp(visitor, stamps, append_stamps);
     return *this;
   }
 };

@@ -5,8 +5,9 @@
 //       return {{"step", one.task()}};
 //     }
 //   };
+//   auto sum = add.s(1, 2);
 //   ByName by_name;
-//   flow.stamp(by_name);
+//   sum.stamp(by_name);
 #pragma once
 
 #include <lovage/signature.hpp>

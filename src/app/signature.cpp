@@ -113,12 +113,29 @@ Signature& Signature::link_error(const Signature& errback) {
   return *this;
 }
 
-Signature& Signature::stamp(const Object& stamps) {
+Signature& Signature::on_success(const Signature& callback) {
   Value value = to_value();
-  if (auto stamped = app::stamp(value, stamps); !stamped) raise(stamped.error());
-  Signature with = from_value(core_, value);
-  with.send_ = std::move(send_);
-  return *this = std::move(with);
+  if (auto linked = app::link_results(value, callback.to_value()); !linked) raise(linked.error());
+  return become(value);
+}
+
+Signature& Signature::stamp(const Object& stamps, bool append_stamps) {
+  Value value = to_value();
+  if (auto stamped = app::stamp(value, stamps, {.appends = append_stamps}); !stamped) raise(stamped.error());
+  return become(value);
+}
+
+Signature& Signature::stamp(StampingVisitor& visitor, const Object& stamps, bool append_stamps) {
+  Value value = to_value();
+  const app::Stamping stamping{.visitor = &visitor, .appends = append_stamps, .core = core_};
+  if (auto stamped = app::stamp(value, stamps, stamping); !stamped) raise(stamped.error());
+  return become(value);
+}
+
+Signature& Signature::become(const Value& value) {
+  Signature other = from_value(core_, value);
+  other.send_ = std::move(send_);
+  return *this = std::move(other);
 }
 
 Signature Signature::clone(Array args, Object kwargs) const {

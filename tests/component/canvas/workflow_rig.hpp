@@ -143,6 +143,7 @@ class WorkflowOn : public ::testing::TestWithParam<const char*> {
     return line;
   });
   Task<void(std::string)> note_id = app.task("note_id", [this](const std::string& id) { notes.add("failed " + id); });
+  Task<void(Value)> note_either = app.task("note_either", [this](const Value& told) { notes.add(to_json(told)); });
   Task<void(Value, Value, std::string)> note_all =
       app.task("note_all", [this](const Value& request, const Value& exception, const std::string&) {
         notes.add(*request.find("id")->if_string() + " " + *exception.find("exc_type")->if_string());

@@ -6,8 +6,10 @@ namespace lovage::worker {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsSupersetOf;
 using ::testing::SizeIs;
 using ::testing::ThrowsMessage;
 using ::testing::UnorderedElementsAre;
@@ -68,6 +70,21 @@ TEST_P(WorkflowOn, LinksOfSinglesAndOfWorkflowsAreCalled) {
   flow.link(note.si("after all"));
   flow.delay().get(10s);
   EXPECT_THAT(notes.lines(4), UnorderedElementsAre("first", "after first", "second", "after all"));
+}
+
+// One callback for either end: note_either is told the result, or the id of what failed.
+TEST_P(WorkflowOn, OnCompleteIsCalledOnceForEachEnd) {
+  const auto succeeded = chain(add.s(1, 2), add.s(4)).on_complete(note_either.s()).delay();
+  EXPECT_EQ(succeeded.get(10s), 7);
+  EXPECT_THAT(notes.lines(1), ElementsAre("7"));
+  const auto failed = chain(boom.s(1), add.s(4)).on_complete(note_either.s()).delay();
+  EXPECT_THAT(notes.lines(2), ElementsAre("7", "\"" + failed.parent()->id() + "\""));
+  const auto joined = chord(group(same.s(1), boom.s(2), boom.s(3)), total.s()).on_complete(note_either.s()).delay();
+  EXPECT_THAT(notes.lines(3), Contains("\"" + joined.id() + "\""));
+  const auto each = group(same.s(5), boom.s(6)).on_complete(note_either.s()).delay();
+  const auto lines = all_notes(5);
+  EXPECT_THAT(lines, SizeIs(5));
+  EXPECT_THAT(lines, IsSupersetOf({std::string("5"), "\"" + each.results()[1].id() + "\""}));
 }
 
 // --- Groups ----------------------------------------------------------------------------------------------
