@@ -21,6 +21,7 @@
 #include <lovage/convert.hpp>
 #include <lovage/group_result.hpp>
 #include <lovage/signature.hpp>
+#include <lovage/stamping.hpp>
 #include <lovage/task.hpp>
 #include <lovage/value.hpp>
 
@@ -63,8 +64,12 @@ class GroupSignature : public Signature {
     Signature::on_complete(callback);
     return *this;
   }
-  GroupSignature& stamp(const Object& stamps) {
-    Signature::stamp(stamps);
+  GroupSignature& stamp(const Object& stamps, bool append_stamps = false) {
+    Signature::stamp(stamps, append_stamps);
+    return *this;
+  }
+  GroupSignature& stamp(StampingVisitor& visitor, const Object& stamps = {}, bool append_stamps = false) {
+    Signature::stamp(visitor, stamps, append_stamps);
     return *this;
   }
 };
@@ -114,8 +119,12 @@ class TypedGroup<Results(Missing...)> : public GroupSignature {
     Signature::on_complete(callback);
     return *this;
   }
-  TypedGroup& stamp(const Object& stamps) {
-    Signature::stamp(stamps);
+  TypedGroup& stamp(const Object& stamps, bool append_stamps = false) {
+    Signature::stamp(stamps, append_stamps);
+    return *this;
+  }
+  TypedGroup& stamp(StampingVisitor& visitor, const Object& stamps = {}, bool append_stamps = false) {
+    Signature::stamp(visitor, stamps, append_stamps);
     return *this;
   }
 
@@ -157,8 +166,12 @@ class TypedWorkflow : public TypedSignature<R()> {
     Signature::on_complete(callback);
     return *this;
   }
-  TypedWorkflow& stamp(const Object& stamps) {
-    Signature::stamp(stamps);
+  TypedWorkflow& stamp(const Object& stamps, bool append_stamps = false) {
+    Signature::stamp(stamps, append_stamps);
+    return *this;
+  }
+  TypedWorkflow& stamp(StampingVisitor& visitor, const Object& stamps = {}, bool append_stamps = false) {
+    Signature::stamp(visitor, stamps, append_stamps);
     return *this;
   }
 };

@@ -12,6 +12,7 @@
 #include <lovage/main.hpp>
 #include <lovage/params.hpp>
 #include <lovage/signature.hpp>
+#include <lovage/stamping.hpp>
 #include <lovage/states.hpp>
 #include <lovage/task.hpp>
 #include <lovage/task_options.hpp>

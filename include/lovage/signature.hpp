@@ -21,6 +21,7 @@
 namespace lovage {
 
 struct ApplyOptions;
+class StampingVisitor;
 
 namespace detail {
 
@@ -61,8 +62,11 @@ class Signature {
   Signature& on_complete(const Signature& callback);
   // Marks this call, and all that it consists of or that hangs at it (steps, members, bodies, callbacks, errbacks),
   // with names and JSON values that every message carries, as monitors and revoking by stamps read them. A stamp that
-  // is there already stays. Throws ConfigError for a name that is an option's ("queue"). Celery: stamp.
-  Signature& stamp(const Object& stamps);
+  // is there already stays; with append_stamps both are kept, as a list. Throws ConfigError for a name that is an
+  // option's ("queue"). Celery: stamp.
+  Signature& stamp(const Object& stamps, bool append_stamps = false);
+  // With what the visitor adds (lovage/stamping.hpp).
+  Signature& stamp(StampingVisitor& visitor, const Object& stamps = {}, bool append_stamps = false);
 
   // A copy with more arguments: they are put before those that are here, as a chain passes results on.
   // For an immutable signature only the options count. Celery: clone.
@@ -85,6 +89,9 @@ class Signature {
   [[nodiscard]] const detail::SendOptions& send_options() const noexcept { return send_; }
 
  private:
+  // Takes over another form of itself; how it is sent stays.
+  Signature& become(const Value& value);
+
   std::shared_ptr<app::Core> core_;
   std::string task_;
   Array args_;
@@ -196,8 +203,12 @@ class TypedSignature<R(Missing...)> : public Signature {
     Signature::on_complete(callback);
     return *this;
   }
-  TypedSignature& stamp(const Object& stamps) {
-    Signature::stamp(stamps);
+  TypedSignature& stamp(const Object& stamps, bool append_stamps = false) {
+    Signature::stamp(stamps, append_stamps);
+    return *this;
+  }
+  TypedSignature& stamp(StampingVisitor& visitor, const Object& stamps = {}, bool append_stamps = false) {
+    Signature::stamp(visitor, stamps, append_stamps);
     return *this;
   }
 
@@ -239,8 +250,12 @@ class ImmutableSignature : public TypedSignature<R()> {
     Signature::on_complete(callback);
     return *this;
   }
-  ImmutableSignature& stamp(const Object& stamps) {
-    Signature::stamp(stamps);
+  ImmutableSignature& stamp(const Object& stamps, bool append_stamps = false) {
+    Signature::stamp(stamps, append_stamps);
+    return *this;
+  }
+  ImmutableSignature& stamp(StampingVisitor& visitor, const Object& stamps = {}, bool append_stamps = false) {
+    Signature::stamp(visitor, stamps, append_stamps);
     return *this;
   }
 };

@@ -88,11 +88,12 @@ Result<void> route_as(const Core& core, const Value& member, const Object& group
 // The group as the header of a chord that ends with its list.
 Result<void> make_chord_of(const Core& core, Value& group) {
   const Array* const members = canvas_tasks(std::as_const(group));
-  if (members == nullptr || members->empty()) return fail(Errc::bad_data, "an empty group has no callbacks");
+  if (members == nullptr) return fail(Errc::bad_data, "a group without tasks");
   Object options = canvas_options(std::as_const(group));
   Value list = list_of_results({{"task_id", Value(new_task_id())}});
   (*list.if_object())["kwargs"].if_object()->set("group", Value(true));
-  if (auto ok = route_as(core, members->front(), options, canvas_options(list)); !ok) return ok;
+  if (auto ok = route_as(core, members->empty() ? group : members->front(), options, canvas_options(list)); !ok)
+    return ok;
   Value chord = wire::make_chord(*members, std::move(list));
   // What hangs at a group hangs at its members.
   if (Array* const header = canvas_tasks(chord)) {
@@ -181,10 +182,6 @@ std::string result_id(Value& frozen) {
   const Value& end = end_of(frozen);
   if (canvas_kind(end) == CanvasKind::chord) return header_id(end).value_or("");
   return wire::text_option(canvas_options(end), "task_id").value_or("");
-}
-
-void set_result_id(Value& signature, const std::string& id) {
-  canvas_options(end_of(signature))["task_id"] = Value(id);
 }
 
 }  // namespace lovage::app

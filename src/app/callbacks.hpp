@@ -27,7 +27,5 @@ bool stands_for_group(const Value& chord) noexcept;
 
 // The id of the result of a frozen signature: of a group, the group's.
 std::string result_id(Value& frozen);
-// Gives the result of a signature this id. Celery: the task_id of apply_async.
-void set_result_id(Value& signature, const std::string& id);
 
 }  // namespace lovage::app

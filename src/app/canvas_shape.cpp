@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "app/stamping.hpp"
 #include "base/uuid.hpp"
 #include "wire/canvas.hpp"
 #include "wire/signature.hpp"
@@ -19,78 +20,6 @@ using wire::chord_body;
 using wire::text_option;
 
 constexpr int kDeepest = 50;
-
-// What an option of a chain, group or chord means for the tasks in it is said in add_...(); all others are for tasks.
-bool is_structural(std::string_view option) noexcept {
-  static constexpr std::string_view kNames[] = {"task_id", "group_id", "group_index", "chord",      "chain",
-                                                "link",    "root_id",  "parent_id",   "link_error", "add_to_parent"};
-  return std::ranges::find(kNames, option) != std::end(kNames);
-}
-
-// What means something among a signature's options already.
-bool is_option(std::string_view name) noexcept {
-  static constexpr std::string_view kNames[] = {"queue",         "exchange",
-                                                "routing_key",   "priority",
-                                                "countdown",     "eta",
-                                                "expires",       "retries",
-                                                "time_limit",    "soft_time_limit",
-                                                "shadow",        "headers",
-                                                "serializer",    "compression",
-                                                "ignore_result", "replaced_task_nesting",
-                                                "reply_to",      "stamped_headers"};
-  return is_structural(name) || std::ranges::find(kNames, name) != std::end(kNames);
-}
-
-const Array& stamp_names(const Object& options) noexcept {
-  static const Array kNone{};
-  const Value* const names = options.find("stamped_headers");
-  return names != nullptr && names->if_array() != nullptr ? *names->if_array() : kNone;
-}
-
-bool is_stamp(const Object& options, std::string_view name) noexcept {
-  return std::ranges::any_of(stamp_names(options), [&](const Value& known) {
-    return known.if_string() != nullptr && *known.if_string() == name;
-  });
-}
-
-void add_stamp(Object& options, const std::string& name, const Value& value) {
-  if (is_stamp(options, name)) return;
-  Array names = stamp_names(options);
-  names.emplace_back(name);
-  options["stamped_headers"] = Value(std::move(names));
-  options.set(name, value);
-}
-
-Result<void> stamp_all(Value& signature, const Object& stamps, int depth);
-
-// One signature or a list of them.
-Result<void> stamp_list(Value* signatures, const Object& stamps, int depth) {
-  if (signatures == nullptr || signatures->is_null()) return {};
-  Array* const list = signatures->if_array();
-  if (list == nullptr) return stamp_all(*signatures, stamps, depth);
-  for (auto& signature : *list) {
-    if (auto ok = stamp_all(signature, stamps, depth); !ok) return ok;
-  }
-  return {};
-}
-
-Result<void> stamp_all(Value& signature, const Object& stamps, int depth) {
-  if (depth > kDeepest) return fail(Errc::too_large, "signatures nest too deeply");
-  if (auto ok = check_object(signature); !ok) return ok;
-  Object& options = canvas_options(signature);
-  for (const auto& [name, value] : stamps) add_stamp(options, name, value);
-  for (const std::string_view links : {"link", "link_error"}) {
-    if (options.find(links) == nullptr) continue;
-    if (auto ok = stamp_list(&options[links], stamps, depth + 1); !ok) return ok;
-  }
-  if (Array* const tasks = canvas_tasks(signature)) {
-    for (auto& task : *tasks) {
-      if (auto ok = stamp_all(task, stamps, depth + 1); !ok) return ok;
-    }
-  }
-  return canvas_kind(signature) == CanvasKind::chord ? stamp_list(chord_body(signature), stamps, depth + 1)
-                                                     : Result<void>();
-}
 
 // Celery: chunks.group, one celery.starmap a chunk.
 Result<Array> starmaps_of(const Value& chunks) {
@@ -144,7 +73,9 @@ class Freezer {
     if (kind != CanvasKind::chain && !text_option(options, "task_id")) options["task_id"] = Value(new_task_id());
     Array* const tasks = canvas_tasks(signature);
     if (kind == CanvasKind::task || tasks == nullptr) return {};
-    if (kind == CanvasKind::chain && !tasks->empty()) name_last(tasks->back(), options.find("task_id"), depth_);
+    const auto given = text_option(options, "task_id");
+    if (kind == CanvasKind::chain && given && !tasks->empty() && id_of(tasks->back()).empty())
+      name_result(tasks->back(), *given);
     for (std::size_t i = 0; i < tasks->size(); ++i) {
       if (auto ok = freeze((*tasks)[i]); !ok) return ok;
     }
@@ -153,13 +84,6 @@ class Freezer {
     return {};
   }
 
-  // The id of a chain is its last task's.
-  static void name_last(Value& signature, const Value* id, int depth) {
-    if (id == nullptr || signature.if_object() == nullptr || depth > kDeepest) return;
-    Value* const body = canvas_kind(signature) == CanvasKind::chord ? chord_body(signature) : nullptr;
-    if (body != nullptr) return name_last(*body, id, depth + 1);
-    set_default(canvas_options(signature), "task_id", id);
-  }
   static std::string id_of(const Value& signature) {
     const Value* const body = canvas_kind(signature) == CanvasKind::chord ? chord_body(signature) : nullptr;
     return body != nullptr ? id_of(*body) : text_option(canvas_options(signature), "task_id").value_or("");
@@ -223,6 +147,12 @@ class Placer {
 
 }  // namespace
 
+bool is_structural(std::string_view option) noexcept {
+  static constexpr std::string_view kNames[] = {"task_id", "group_id", "group_index", "chord",      "chain",
+                                                "link",    "root_id",  "parent_id",   "link_error", "add_to_parent"};
+  return std::ranges::find(kNames, option) != std::end(kNames);
+}
+
 Result<void> check_object(const Value& signature) {
   if (signature.if_object() != nullptr) return {};
   return fail(Errc::bad_data, "a signature is no object");
@@ -253,22 +183,6 @@ void pass_on(const Object& from, Value& to) {
     else
       own.set(name, value);
   }
-}
-
-Object stamps_of(const Object& options) {
-  Object stamps;
-  for (const auto& name : stamp_names(options)) {
-    const Value* const stamp = name.if_string() != nullptr ? options.find(*name.if_string()) : nullptr;
-    if (stamp != nullptr) stamps.set(*name.if_string(), *stamp);
-  }
-  return stamps;
-}
-
-Result<void> stamp(Value& signature, const Object& stamps) {
-  for (const auto& [name, value] : stamps) {
-    if (is_option(name)) return fail(Errc::misconfigured, "'" + name + "' is an option, and cannot be a stamp");
-  }
-  return stamp_all(signature, stamps, 0);
 }
 
 Result<void> expand_chunks(Value& signature) {
@@ -362,6 +276,17 @@ Value followed_by(Value body, const Array& rest) {
   steps.push_back(std::move(body));
   steps.insert(steps.end(), rest.rbegin(), rest.rend());
   return wire::make_chain(std::move(steps));
+}
+
+void name_result(Value& signature, const std::string& id, int depth) {
+  if (depth > kDeepest || signature.if_object() == nullptr) return;
+  const CanvasKind kind = canvas_kind(signature);
+  Array* const steps = kind == CanvasKind::chain ? canvas_tasks(signature) : nullptr;
+  Value* const last = kind == CanvasKind::chord             ? chord_body(signature)
+                      : steps != nullptr && !steps->empty() ? &steps->back()
+                                                            : nullptr;
+  if (last != nullptr) return name_result(*last, id, depth + 1);
+  canvas_options(signature)["task_id"] = Value(id);
 }
 
 Result<void> freeze(Value& signature) {

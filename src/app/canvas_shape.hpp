@@ -38,13 +38,11 @@ Value followed_by(Value body, const Array& rest);
 // The id of a chord's header.
 std::optional<std::string> header_id(const Value& chord);
 
-// Stamps it and everything in it or linked to it; stamps that are there stay. Fails with misconfigured for a name that
-// is an option's, with bad_data for what is no signature, with too_large for nesting over 50.
-Result<void> stamp(Value& signature, const Object& stamps);
+// Gives the id to the task, or the group, whose result is the workflow's: a chain's last step, a chord's body.
+void name_result(Value& signature, const std::string& id, int depth = 0);
 
-// What it is stamped with, by its options.
-Object stamps_of(const Object& options);
-
+// What such an option of a chain, group or chord means for the tasks in it depends on its form; all others are theirs.
+bool is_structural(std::string_view option) noexcept;
 // Options of a workflow that its tasks take over: all but those which concern its form. Their own stamps stay.
 void pass_on(const Object& from, Value& to);
 // Arguments that a workflow was given as a whole come before those of `task`, one of those that take them over: the

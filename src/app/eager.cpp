@@ -4,9 +4,9 @@
 #include <lovage/states.hpp>
 
 #include "app/call_options.hpp"
-#include "app/canvas_shape.hpp"
 #include "app/invoke.hpp"
 #include "app/producer.hpp"
+#include "app/stamping.hpp"
 #include "app/stored_result.hpp"
 #include "base/backoff.hpp"
 #include "base/suggest.hpp"
@@ -70,13 +70,19 @@ detail::StoredResult to_stored(Invocation invocation) {
   return {std::holds_alternative<Reject>(invocation) ? std::string(states::rejected) : "IGNORED", {}};
 }
 
+void call_all(const std::shared_ptr<Core>& core, const Array& signatures, const Value& argument) {
+  for (const auto& value : signatures) Signature::from_value(core, value).clone({argument}).delay();
+}
+
 void send_all(const std::shared_ptr<Core>& core, const Object& options, std::string_view name, const Value& argument) {
-  const auto list = CallOptions(options).list(name);
-  if (!list) return;
-  for (const auto& value : *list) Signature::from_value(core, value).clone({argument}).delay();
+  if (const auto list = CallOptions(options).list(name)) call_all(core, *list, argument);
 }
 
 }  // namespace
+
+void call_errbacks(const std::shared_ptr<Core>& core, const Array& errbacks, const std::string& failed_id) {
+  call_all(core, errbacks, failed_id);
+}
 
 ResultHandle apply_eagerly(const std::shared_ptr<Core>& core, const Signature& call) {
   const auto& task = find_task(*core, call.task());

@@ -14,4 +14,7 @@ namespace lovage::app {
 // with task_eager_propagates.
 ResultHandle apply_eagerly(const std::shared_ptr<Core>& core, const Signature& call);
 
+// Those of a chord whose body will not run, with the body's id.
+void call_errbacks(const std::shared_ptr<Core>& core, const Array& errbacks, const std::string& failed_id);
+
 }  // namespace lovage::app

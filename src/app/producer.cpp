@@ -11,8 +11,8 @@
 #include <lovage/error.hpp>
 
 #include "app/call_options.hpp"
-#include "app/canvas_shape.hpp"
 #include "app/routing.hpp"
+#include "app/stamping.hpp"
 #include "base/printable.hpp"
 #include "base/process_id.hpp"
 #include "base/suggest.hpp"

@@ -8,6 +8,7 @@
 #include "app/eager.hpp"
 #include "app/invoke.hpp"
 #include "app/producer.hpp"
+#include "app/stamping.hpp"
 #include "app/workflow.hpp"
 
 namespace lovage {
@@ -128,12 +129,23 @@ Signature& Signature::on_complete(const Signature& callback) {
   return *this;
 }
 
-Signature& Signature::stamp(const Object& stamps) {
+Signature& Signature::stamp(const Object& stamps, bool append_stamps) {
   Value value = to_value();
-  if (auto stamped = app::stamp(value, stamps); !stamped) raise(stamped.error());
-  Signature with = from_value(core_, value);
-  with.send_ = std::move(send_);
-  return *this = std::move(with);
+  if (auto stamped = app::stamp(value, stamps, {.appends = append_stamps}); !stamped) raise(stamped.error());
+  return become(value);
+}
+
+Signature& Signature::stamp(StampingVisitor& visitor, const Object& stamps, bool append_stamps) {
+  Value value = to_value();
+  const app::Stamping stamping{.visitor = &visitor, .appends = append_stamps, .core = core_};
+  if (auto stamped = app::stamp(value, stamps, stamping); !stamped) raise(stamped.error());
+  return become(value);
+}
+
+Signature& Signature::become(const Value& value) {
+  Signature other = from_value(core_, value);
+  other.send_ = std::move(send_);
+  return *this = std::move(other);
 }
 
 Signature Signature::clone(Array args, Object kwargs) const {
@@ -162,15 +174,7 @@ AsyncResult<> Signature::delay() const {
 }
 
 AsyncResult<> Signature::apply_async(const ApplyOptions& options) const {
-  if (options.task_id.empty() || !app::is_workflow(*this)) return Signature(*this).set(options).delay();
-  // A workflow's own id is another one's: a chord's its header's.
-  ApplyOptions others = options;
-  others.task_id.clear();
-  Value value = Signature(*this).set(others).to_value();
-  app::set_result_id(value, options.task_id);
-  Signature named = from_value(core_, value);
-  named.send_ = Signature(*this).set(others).send_;
-  return named.delay();
+  return app::with_options(*this, options).delay();
 }
 
 AsyncResult<> Signature::apply() const {

@@ -46,6 +46,15 @@ std::shared_ptr<Core> core_of(const Signature& signature) {
   throw Error("this signature of " + signature.task() + " belongs to no app: it cannot be sent");
 }
 
+// One without members belongs to no app and needs none: nothing is sent, and nothing is waited for.
+std::shared_ptr<Core> core_of_group(const Signature& group) {
+  const Value value = group.to_value();
+  const Array* const members = wire::canvas_kind(value) == CanvasKind::group ? wire::canvas_tasks(value) : nullptr;
+  const bool is_empty = members != nullptr && members->empty();
+  if (group.core() == nullptr && is_empty) return std::make_shared<Core>("", Config{});
+  return core_of(group);
+}
+
 void check_sizes(const Core& core, const std::vector<wire::TaskMessage>& messages) {
   const std::uint64_t allowed = core.config().workflow_max_bytes;
   for (const auto& message : messages) {
@@ -161,7 +170,7 @@ class EagerRun {
   }
 
   // Its body never runs: those who would have heard of its failure hear of this one.
-  Node chord_error(const Value& chord, Node header) {
+  Node chord_error(const Value& chord, Node header) const {
     const auto failed = std::ranges::find_if(header->children, [](const Node& child) { return has_failed(*child); });
     const auto exception = wire::exception_from_value(value_of(**failed));
     const wire::ExceptionInfo error{
@@ -170,8 +179,8 @@ class EagerRun {
         .arguments = {Value(fmt::format("Dependency {} raised {}", (*failed)->id, exception.repr()))}};
     const auto body = app::results_of(*wire::chord_body(chord));
     std::string id = body && *body ? (*body)->id : "";
-    for (const auto& errback : app::hearers_of(body_of(chord)).errbacks)
-      Signature::from_value(core_, errback).clone({Value(id)}).delay();
+    const app::Hearers hearers = app::hearers_of(body_of(chord));
+    app::call_errbacks(core_, hearers.errbacks, hearers.id);
     if (app::stands_for_group(chord)) return header;
     return known(std::move(id), wire::to_value(error), std::string(states::failure), std::move(header));
   }
@@ -219,6 +228,19 @@ bool is_workflow(const Signature& signature) noexcept {
          options.find(kOnComplete) != nullptr;
 }
 
+Signature with_options(const Signature& signature, const ApplyOptions& options) {
+  if (options.task_id.empty() || !is_workflow(signature)) return Signature(signature).set(options);
+  const detail::SendOptions& send = signature.send_options();
+  ApplyOptions all = options;
+  all.task_id.clear();
+  if (!all.retry) all.retry = send.retry;
+  if (!all.retry_policy) all.retry_policy = send.retry_policy;
+  if (!all.timeout) all.timeout = send.timeout;
+  Value value = signature.to_value();
+  name_result(value, options.task_id);
+  return rebuild(signature.core(), value).set(all);
+}
+
 Node send_workflow(const std::shared_ptr<Core>& core, const Signature& signature) {
   core->check_config();
   if (core->config().task_always_eager) return run_workflow(core, signature);
@@ -230,6 +252,7 @@ Node send_workflow(const std::shared_ptr<Core>& core, const Signature& signature
   Launcher launcher(*core, std::move(lineage), kWhole);
   must(launcher.add(std::move(frozen), {}));
   Launch launch = launcher.take();
+  if (launch.messages.empty()) return node;  // a group without members
   check_sizes(*core, launch.messages);
   const auto& options = signature.send_options();
   const Deadline deadline = Deadline::after(options.timeout.value_or(core->config().task_publish_timeout));
@@ -258,18 +281,16 @@ Node run_workflow(const std::shared_ptr<Core>& core, const Signature& signature)
 }  // namespace app
 
 GroupResult<> GroupSignature::delay() const {
-  const auto core = core_of(*this);
+  const auto core = core_of_group(*this);
   return GroupResult<>(group_handle(core, app::send_workflow(core, *this)));
 }
 
 GroupResult<> GroupSignature::apply_async(const ApplyOptions& options) const {
-  GroupSignature copy = *this;
-  copy.set(options);
-  return copy.delay();
+  return GroupSignature(app::with_options(*this, options)).delay();
 }
 
 GroupResult<> GroupSignature::apply() const {
-  const auto core = core_of(*this);
+  const auto core = core_of_group(*this);
   return GroupResult<>(group_handle(core, app::run_workflow(core, *this)));
 }
 

@@ -72,16 +72,9 @@ Value request_value(const Job& job) {
   return Value(std::move(request));
 }
 
-// Who wrote it in Python with three arguments would wait for them in vain.
-void SettlementRules::warn_of_unregistered(const wire::SignatureData& errback) const {
-  constexpr std::size_t kMostNames = 1'000;
-  if (errback.immutable || facts_.registry().find(errback.task) != nullptr || warned_of_.size() >= kMostNames) return;
-  if (!warned_of_.insert(errback.task).second) return;
-  log::warning(
-      fmt::format("The errback {} is not registered here: it is sent the failed task's id alone; one that takes "
-                  "(request, exc, traceback) cannot run so",
-                  printable(errback.task)),
-      {{"task", Value(errback.task)}});
+bool SettlementRules::is_news(const std::string& errback) const {
+  constexpr std::size_t kMost = 1'000;
+  return warned_of_.size() < kMost && warned_of_.insert(errback).second;
 }
 
 // An errback that cannot be sent costs itself alone: the failure is stored and the others are sent all the same.
@@ -99,8 +92,14 @@ void SettlementRules::send_errbacks(Settlement& settlement, const Array& errback
       warn(signature.error().message);
       continue;
     }
-    warn_of_unregistered(*signature);
-    const bool details = wants_details(facts_.registry().find(signature->task), *signature);
+    const app::TaskDefinition* const task = facts_.registry().find(signature->task);
+    const bool is_told_its_id = !signature->immutable && !signature->subtask_type;
+    if (task == nullptr && is_told_its_id && is_news(signature->task))
+      log::warning(fmt::format("The errback '{}' is not registered here, so it is sent the failed task's id alone: one "
+                               "that takes (request, exc, traceback) cannot run. This is said once.",
+                               printable(signature->task)),
+                   {{"name", signature->task}});
+    const bool details = wants_details(task, *signature);
     sendable.push_back(details ? with_details(std::move(*signature), failed) : errback);
   }
   if (sendable.empty()) return;

@@ -6,6 +6,7 @@
 #include "app/canvas_lists.hpp"
 #include "app/canvas_shape.hpp"
 #include "app/launcher.hpp"
+#include "app/stamping.hpp"
 #include "wire/canvas.hpp"
 #include "worker/exceptions.hpp"
 #include "worker/settlements.hpp"
@@ -71,6 +72,9 @@ Result<Value> in_place_of(const app::Core& core, const Job& job, Value signature
     if (auto ok = app::attach_callbacks(core, signature); !ok) return tl::unexpected(ok.error());
   }
   signature = with_one_result(std::move(signature), job.message);
+  // What carries its id carries its stamps: who looks for them finds the replacement, too.
+  if (auto stamped = app::stamp(signature, app::stampable(job.message->stamps)); !stamped)
+    return tl::unexpected(stamped.error());
   Value* const last = last_of(signature);
   if (last == nullptr)
     return fail(Errc::bad_data, "replace(): an empty chain, or one that ends in a group, has no one result");

@@ -1,4 +1,4 @@
-// The rules of what becomes of a finished, failed or refused message: pure functions, no I/O.
+// The rules of what becomes of a finished, failed or refused message. No I/O, and no state but what was warned of.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,6 @@
 #include "base/clock.hpp"
 #include "broker/settlement.hpp"
 #include "execution/request.hpp"
-#include "wire/signature.hpp"
 #include "worker/abandoned.hpp"
 #include "worker/continuation.hpp"
 #include "worker/facts.hpp"
@@ -31,7 +30,6 @@ struct Failed {
 };
 Value request_value(const Job& job);
 
-// One thread.
 class SettlementRules {
  public:
   explicit SettlementRules(const Facts& facts) : facts_(facts) {}
@@ -101,7 +99,6 @@ class SettlementRules {
                         const app::Lineage& lineage, Timestamp now) const;
   static void count_part(broker::Settlement& settlement, const Job& job, std::string_view state,
                          std::string_view result_json);
-  void warn_of_unregistered(const wire::SignatureData& errback) const;
   void send_errbacks(broker::Settlement& settlement, const Array& errbacks, const app::Lineage& lineage,
                      const Failed& failed) const;
   [[nodiscard]] broker::Settlement chord_failed(broker::Settlement settlement, const Join& join,
@@ -118,8 +115,12 @@ class SettlementRules {
   [[nodiscard]] Result<wire::TaskMessage> next_try(const Job& job, const execution::RetryAsked& retry,
                                                    Timestamp now) const;
 
+  // Whether an errback of that name is to be warned of: once each.
+  [[nodiscard]] bool is_news(const std::string& errback) const;
+
   const Facts& facts_;
-  mutable std::set<std::string> warned_of_;  // errbacks that are not registered here
+  // Names come from the wire, so only so many are kept. Of the one thread that settles.
+  mutable std::set<std::string> warned_of_;
 };
 
 }  // namespace lovage::worker

@@ -4,6 +4,7 @@
 #include "app/canvas_shape.hpp"
 #include "app/core.hpp"
 #include "app/launcher.hpp"
+#include "app/stamping.hpp"
 #include "fuzz/target.hpp"
 #include "wire/body.hpp"
 #include "worker/abandoned.hpp"
@@ -37,7 +38,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!value) return 0;
   worker::Abandoned abandoned;
   worker::abandon(*value, abandoned);
-  (void)worker::hearers_of(*value);
+  (void)app::hearers_of(*value);
   (void)ids_of(core, *value);
   Value stamped = *value;
   if (app::stamp(stamped, {{"stamp", 1}})) {

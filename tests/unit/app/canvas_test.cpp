@@ -336,6 +336,49 @@ TEST_F(CanvasTest, AFailureEndsAWorkflowHereToo) {
   EXPECT_THAT([&] { joined.get(); }, ThrowsMessage<TaskFailed>(HasSubstr("ValueError('boom')")));
 }
 
+TEST_F(CanvasTest, TheErrbacksOfAChordAreCalledHereToo) {
+  app_.config().task_always_eager = true;
+  std::vector<std::string> failed;
+  auto oops = app_.task("oops", [&](std::string id) { failed.push_back(std::move(id)); });
+  auto flow = chord(group(neg_.s(1), boom_.s(1)), total_.s().on_error(oops.s()));
+  const auto result = flow.delay();
+  EXPECT_THAT(failed, ElementsAre(result.id()));
+  failed.clear();
+  auto linked = chord(group(boom_.s(1), boom_.s(2)), total_.s() | neg_.s());
+  const auto last = linked.on_error(oops.s()).delay();
+  EXPECT_THAT(failed, ElementsAre(last.id())) << "once, whatever failed in the header";
+  EXPECT_THAT(sent(), IsEmpty());
+}
+
+// --- Ids that are given ----------------------------------------------------------------------------------
+
+TEST_F(CanvasTest, AnIdThatIsGivenIsTheResultsAsInCelery) {
+  const auto joined = chord(group(add_.s(1, 2), neg_.s(3)), total_.s()).apply_async({.task_id = "the-body"});
+  EXPECT_EQ(joined.id(), "the-body");
+  EXPECT_EQ(id_of(body_of(sent().at(0)).embed.chord.value()), "the-body");
+  EXPECT_NE(sent()[0].group_id, "the-body") << "the header has an id of its own";
+  const auto chained = chain(add_.s(1, 2), neg_.s()).apply_async({.task_id = "the-last"});
+  EXPECT_EQ(chained.id(), "the-last");
+  EXPECT_EQ(id_of(body_of(sent().at(2)).embed.chain.value().at(0)), "the-last");
+  EXPECT_NE(sent()[2].id, "the-last");
+  EXPECT_EQ(chain(add_.s(1, 2), neg_.s()).set({.task_id = "said-before"}).delay().id(), "said-before");
+  const auto many = group(add_.s(1, 2), neg_.s(3)).apply_async({}, {.task_id = "the-group"});
+  EXPECT_EQ(many.id(), "the-group");
+  EXPECT_EQ(sent().back().group_id, "the-group");
+}
+
+TEST_F(CanvasTest, AGroupWithoutMembersIsDoneAtOnce) {
+  const auto nothing = group(std::vector<TypedSignature<int()>>{});
+  for (const auto& result : {nothing.delay(), nothing.apply()}) {
+    EXPECT_FALSE(result.id().empty());
+    EXPECT_TRUE(result.ready());
+    EXPECT_TRUE(result.successful());
+    EXPECT_EQ(result.get(1s), std::vector<int>{});
+  }
+  EXPECT_EQ(chunks(add_, {}, 2).delay().size(), 0U);
+  EXPECT_EQ(broker_->publish_calls(), 0);
+}
+
 // --- As values -------------------------------------------------------------------------------------------
 
 TEST_F(CanvasTest, AWorkflowTravelsAsAValue) {

@@ -193,6 +193,38 @@ TEST(Errbacks, OneThatIsRegisteredHereAndTakesMoreIsToldMore) {
 
 // --- Many successors -------------------------------------------------------------------------------------
 
+TEST(Errbacks, OneThatIsNotRegisteredHereIsWarnedOfOnce) {
+  const World world;
+  const Facts facts = world.facts();
+  const SettlementRules rules(facts);
+  const auto fail_with = [&](const Value& errback) {
+    const auto message = message_of({.args = {}, .kwargs = {}, .embed = {{}, Array{errback}, {}, {}}});
+    ::testing::internal::CaptureStderr();
+    const auto settlement = rules.finished(job_of(facts, message), failure(), kNow);
+    EXPECT_THAT(settlement.sends, SizeIs(1));
+    return ::testing::internal::GetCapturedStderr();
+  };
+  EXPECT_THAT(fail_with(signature("theirs.oops")), HasSubstr("The errback 'theirs.oops' is not registered here"));
+  EXPECT_THAT(fail_with(signature("theirs.oops")), IsEmpty());
+  EXPECT_THAT(fail_with(signature("theirs.other")), HasSubstr("'theirs.other'"));
+  EXPECT_THAT(fail_with(signature("theirs.third", {}, {}, true)), IsEmpty()) << "it takes nothing";
+  EXPECT_THAT(fail_with(signature("add")), IsEmpty());
+}
+
+TEST(Replaced, CarriesTheStampsOfWhatItReplaces) {
+  wire::TaskMessage message = message_of();
+  message.stamped_headers = Value(Array{"order", "own", "queue"});
+  message.stamps = {{"order", "o-7"}, {"own", "old"}, {"queue", "an option's name"}};
+  Outcome outcome = outcome_of(Outcome::Kind::replaced);
+  outcome.replacement = signature("sub", {}, {{"stamped_headers", Value(Array{"own"})}, {"own", Value("new")}});
+  const auto settlement = settle(World(), message, outcome);
+  ASSERT_THAT(settlement.sends, SizeIs(1));
+  EXPECT_EQ(settlement.sends[0].id, "id-1");
+  EXPECT_EQ(Value(settlement.sends[0].stamps), Value(Object{{"own", "new"}, {"order", "o-7"}}));
+  EXPECT_EQ(settlement.sends[0].stamped_headers, Value(Array{"own", "order"}));
+  EXPECT_EQ(settlement.sends[0].routing_key, "celery");
+}
+
 TEST(FanningOut, GoesInBoundedStepsAndSendsEachOnce) {
   Array members;
   for (int i = 0; i < 12'000; ++i)
