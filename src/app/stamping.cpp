@@ -115,6 +115,7 @@ class Stamper {
         return ask(&StampingVisitor::on_chord_header_start, signature, given);
       case CanvasKind::chunks:
       case CanvasKind::task:
+      case CanvasKind::reference:
         break;
     }
     return ask(&StampingVisitor::on_signature, signature, given);
