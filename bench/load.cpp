@@ -50,6 +50,7 @@ Config config_of(const Options& options) {
   config.broker_url = options.broker;
   config.result_backend = options.backend;
   config.task_default_queue = kQueue;
+  config.task_queues = {{.name = kQueue, .lovage_only = true}};  // chains are stored once
   config.result_expires = kResultsKept;
   return config;
 }

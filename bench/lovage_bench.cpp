@@ -23,6 +23,7 @@
 #include "load.hpp"
 #include "options.hpp"
 #include "worker/worker_process.hpp"
+#include "workflows.hpp"
 
 namespace {
 
@@ -109,11 +110,12 @@ void check(const Options& options) {
     throw lovage::ConfigError("--pool: '" + options.pool + "' is no pool" + lovage::did_you_mean(options.pool, kPools) +
                               "; there are threads, prefork and solo");
   }
-  static const std::vector<std::string> kWorkloads{"full", "flat", "eta", "sleep", "crowd", "turn"};
+  static const std::vector<std::string> kWorkloads{"full", "flat",  "eta",   "sleep", "crowd",
+                                                   "turn", "group", "chord", "chain"};
   if (std::find(kWorkloads.begin(), kWorkloads.end(), options.workload) == kWorkloads.end()) {
     throw lovage::ConfigError("--workload: '" + options.workload + "' is no workload" +
                               lovage::did_you_mean(options.workload, kWorkloads) +
-                              "; there are full, flat, eta, sleep, crowd and turn");
+                              "; there are full, flat, eta, sleep, crowd, turn, group, chord and chain");
   }
   const bool memory = options.broker.starts_with("memory:");
   if (memory && options.workload != "full") {
@@ -135,6 +137,9 @@ lovage::Object measure(const Options& options) {
   if (options.workload == "sleep") return lovage::bench::sleep_workload(options);
   if (options.workload == "crowd") return lovage::bench::crowd_workload(options);
   if (options.workload == "turn") return lovage::bench::turn_workload(options);
+  if (options.workload == "group") return lovage::bench::group_workload(options);
+  if (options.workload == "chord") return lovage::bench::chord_workload(options);
+  if (options.workload == "chain") return lovage::bench::chain_workload(options);
   return lovage::bench::full_workload(options);
 }
 
@@ -158,7 +163,8 @@ void add_options(CLI::App& cli, Options& options) {
   cli.add_option("--work-us", options.work_us, "microseconds of its thread's CPU time that each task burns")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{10'000'000}))
       ->capture_default_str();
-  cli.add_option("--workload", options.workload, "full, flat, eta, sleep, crowd or turn: see docs/benchmarks.md")
+  cli.add_option("--workload", options.workload,
+                 "full, flat, eta, sleep, crowd, turn, group, chord or chain: see docs/benchmarks.md")
       ->capture_default_str();
   cli.add_option("--depth", options.depth, "flat: messages that stay waiting behind the drained ones")
       ->check(CLI::Range(std::uint64_t{0}, std::uint64_t{100'000'000}))

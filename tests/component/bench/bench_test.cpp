@@ -67,6 +67,24 @@ TEST(Bench, MeasuresTheMemoryEngineInOneProcess) {
   }
 }
 
+TEST(Bench, MeasuresWorkflows) {
+  const RedisServer server;
+  const std::vector<std::pair<std::string, std::vector<const char*>>> workloads{
+      {"group", {"group_s", "group_per_s", "group_sent_per_s", "pss_mib"}},
+      {"chord", {"group_s", "chord_s", "chord_per_group", "pss_mib"}},
+      {"chain", {"chain_s", "chain_step_ms", "relay_p50_ms", "relays_per_step", "pss_mib"}}};
+  for (const auto& [workload, names] : workloads) {
+    const auto ended = bench({"--broker", server.url(0), "--workload", workload, "--tasks", "100", "--calls", "20",
+                              "--pool", "threads", "--json"});
+    ASSERT_EQ(ended.code, 0) << workload << ": " << ended.err;
+    const Value figures = from_json(ended.out);
+    for (const char* name : names) {
+      ASSERT_NE(figures.find(name), nullptr) << ended.out;
+      EXPECT_GT(*figures.find(name)->if_real(), 0) << name;
+    }
+  }
+}
+
 // One process is killed in the middle of a commit, the others drain all that is left: so exit code 0 says it is whole.
 TEST(Bench, MeasuresSeveralProcessesOnAFile) {
   const TempDir folder;
