@@ -1,8 +1,12 @@
 // Signatures of workflows, as a worker finds them in a message.
 #include <span>
 
+#include "app/callbacks.hpp"
 #include "app/canvas_shape.hpp"
 #include "app/core.hpp"
+#include "app/graph_reference.hpp"
+#include "app/graph_writer.hpp"
+#include "app/hearers.hpp"
 #include "app/launcher.hpp"
 #include "app/stamping.hpp"
 #include "fuzz/target.hpp"
@@ -39,6 +43,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   worker::Abandoned abandoned;
   worker::abandon(*value, abandoned);
   (void)app::hearers_of(*value);
+  (void)app::graph_of(*value);
+  (void)app::leading_reference(*value);
   (void)ids_of(core, *value);
   Value stamped = *value;
   if (app::stamp(stamped, {{"stamp", 1}})) {
@@ -49,6 +55,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!app::freeze(frozen)) return 0;
   Value again = frozen;
   fuzz::promise(app::freeze(again) && again == frozen, "what is frozen stays as it is");
+  Value told = frozen;
+  (void)app::attach_callbacks(core, told);
+  Value shared = frozen;
+  app::GraphWriter writer(core.config(), "graph");
+  if (writer.share(shared))
+    fuzz::promise(!app::graph_of(shared) || !writer.take().pages.empty(), "what is referred to is there");
   const auto ids = ids_of(core, frozen);
   fuzz::promise(ids == ids_of(core, frozen), "what is frozen is sent under the same ids each time");
   return 0;
