@@ -1,5 +1,5 @@
 // EXPECT: this step cannot take what the step before it returns
-// EXPECT: StepFits<lovage::TypedSignature<double()>, lovage::TypedSignature<int(int)>
+// EXPECT: StepFits<lovage::TypedWorkflow<double>, lovage::TypedSignature<int(int)>
 #include <lovage/lovage.hpp>
 
 lovage::TypedSignature<bool()> ask();
