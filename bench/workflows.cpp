@@ -45,7 +45,7 @@ class Workflows {
 
   double run_chord(std::vector<double>& sent) {
     const auto start = Clock::now();
-    const Signature chord = detail::make_chord(detail::make_group(tasks()), load_.noop().si());
+    const Signature chord = detail::make_chord(detail::make_group(tasks()), task());
     const auto result = chord.delay();
     sent.push_back(since(start));
     result.get_value(kPatience);
@@ -64,9 +64,9 @@ class Workflows {
  private:
   static double since(Clock::time_point start) { return Seconds(Clock::now() - start).count(); }
 
-  [[nodiscard]] std::vector<Signature> tasks() const {
-    return std::vector<Signature>(options_.tasks, load_.noop().si());
-  }
+  // With its queue: the worker, which sends what follows, has another default.
+  [[nodiscard]] Signature task() const { return Signature(load_.noop().si()).set({.queue = kQueue}); }
+  [[nodiscard]] std::vector<Signature> tasks() const { return std::vector<Signature>(options_.tasks, task()); }
 
   void rest(Clock::time_point start) {
     if (!worker_->running()) throw std::runtime_error("the worker ended before the workflow");

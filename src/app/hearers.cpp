@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "app/canvas_shape.hpp"
 #include "wire/canvas.hpp"
 
 namespace lovage::app {
@@ -21,14 +22,27 @@ const Value* first_of(const Array* tasks) noexcept {
   return tasks != nullptr && !tasks->empty() ? &tasks->front() : nullptr;
 }
 
+Array errbacks_of(const Value& signature, int depth);
+
+// A group that something follows is the header of a chord: what follows hears of its failures.
+Array errbacks_of_chain(const Value& chain, int depth) {
+  Array steps;
+  if (const auto unrolled = unroll(chain, steps, depth); !unrolled) return {};
+  std::size_t first = 0;
+  while (first + 1 < steps.size() && canvas_kind(steps[first]) == CanvasKind::group) ++first;
+  return errbacks_of(steps[first], depth + 1);
+}
+
 // Of the task that would have begun it, or of a chord the one that would have ended it; then those of the whole, which
 // hang at each of its tasks when it runs.
 Array errbacks_of(const Value& signature, int depth) {
   const CanvasKind kind = canvas_kind(signature);
+  if (depth > kDeepest) return {};
+  if (kind == CanvasKind::chain) return errbacks_of_chain(signature, depth);
   const Value* const inner = kind == CanvasKind::chord ? chord_body(signature) : first_of(canvas_tasks(signature));
-  Array errbacks = kind == CanvasKind::reference          ? wire::reference_errbacks(signature)
-                   : inner != nullptr && depth < kDeepest ? errbacks_of(*inner, depth + 1)
-                                                          : Array{};
+  Array errbacks = kind == CanvasKind::reference ? wire::reference_errbacks(signature)
+                   : inner != nullptr            ? errbacks_of(*inner, depth + 1)
+                                                 : Array{};
   for (auto& own : wire::list_of(canvas_options(signature).find("link_error")).value_or(Array{})) {
     if (std::ranges::find(errbacks, own) == errbacks.end()) errbacks.push_back(std::move(own));
   }

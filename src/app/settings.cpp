@@ -105,7 +105,10 @@ constexpr std::array kSettings{
     choice<&C::sqlite_durability, Durabilities>("sqlite_durability",
                                                 "full survives power loss, normal survives process death"),
     row<&C::task_default_queue>("task_default_queue", "The queue of tasks that no route names"),
-    row<&C::task_queues>("task_queues", "The queues that are known by name, with their exchanges"),
+    row<&C::task_queues>(
+        "task_queues",
+        "The queues that are known by name, with their exchanges; `lovage_only = true`: no Python worker "
+        "takes from it, large workflows there are stored once"),
     row<&C::task_create_missing_queues>("task_create_missing_queues",
                                         "Whether a queue outside task_queues is made on first use"),
     row<&C::task_routes>("task_routes", "Glob pattern of task names -> queue or route; the first match wins"),

@@ -117,7 +117,7 @@ class FakeBroker final : public broker::Broker {
   [[nodiscard]] std::string display_url() const override { return "fake://"; }
 
   std::vector<broker::Graph> graphs;  // stored
-  std::string refused_task;  // messages of this task are unroutable
+  std::string refused_task;           // messages of this task are unroutable
 
  private:
   mutable std::mutex mutex_;
