@@ -31,32 +31,35 @@ class OnlyLovage {
  public:
   explicit OnlyLovage(const Core& core) : core_(core) {}
 
-  bool holds(const Value& signature, Object inherited, int depth = 0) const {
-    if (depth > kDeepest) return false;
+  // Names the queue of each task on the way.
+  bool holds(Value& signature, Object inherited, int depth = 0) const {
+    if (depth > kDeepest || signature.if_object() == nullptr) return false;
     if (canvas_kind(signature) == CanvasKind::task) return holds_for_task(signature, inherited);
-    for (const auto& [name, value] : canvas_options(signature)) {
+    for (const auto& [name, value] : canvas_options(std::as_const(signature))) {
       if (name == "queue" || name == "exchange" || name == "routing_key") inherited.set(name, value);
     }
-    const Array* const tasks = canvas_tasks(signature);
+    Array* const tasks = canvas_tasks(signature);
     if (tasks == nullptr) return false;
     const bool is_chain = canvas_kind(signature) == CanvasKind::chain;
     for (std::size_t i = 0; i < tasks->size(); ++i) {
       if (!holds((*tasks)[i], is_chain && i > 0 ? Object{} : inherited, depth + 1)) return false;
     }
-    const Value* const body = canvas_kind(signature) == CanvasKind::chord ? chord_body(signature) : nullptr;
+    Value* const body = canvas_kind(signature) == CanvasKind::chord ? chord_body(signature) : nullptr;
     return body == nullptr || holds(*body, std::move(inherited), depth + 1);
   }
 
  private:
-  [[nodiscard]] bool holds_for_task(const Value& signature, const Object& inherited) const {
+  [[nodiscard]] bool holds_for_task(Value& signature, const Object& inherited) const {
     const Value* const task = signature.find("task");
     if (task == nullptr || task->if_string() == nullptr) return false;
-    Object options = canvas_options(signature);
+    Object options = canvas_options(std::as_const(signature));
     for (const auto& [name, value] : inherited) options.set(name, value);
     const auto queue = destination_of(core_, *task->if_string(), CallOptions(options)).queue;
     const auto& queues = core_.config().task_queues;
-    return queue && std::ranges::any_of(
-                        queues, [&](const Queue& known) { return known.name == queue->name && known.lovage_only; });
+    const auto is_it = [&](const Queue& known) { return known.name == queue->name && known.lovage_only; };
+    if (!queue || std::ranges::none_of(queues, is_it)) return false;
+    canvas_options(signature)["queue"] = Value(queue->name);
+    return true;
   }
 
   const Core& core_;
@@ -64,10 +67,13 @@ class OnlyLovage {
 
 }  // namespace
 
-bool is_lovage_only(const Core& core, const Value& frozen) {
+bool keep_to_lovage(const Core& core, Value& frozen) {
   const auto& queues = core.config().task_queues;
   if (std::ranges::none_of(queues, [](const Queue& queue) { return queue.lovage_only; })) return false;
-  return OnlyLovage(core).holds(frozen, {});
+  Value named = frozen;
+  if (!OnlyLovage(core).holds(named, {})) return false;
+  frozen = std::move(named);
+  return true;
 }
 
 Result<void> GraphWriter::share(Value& signature) {

@@ -15,8 +15,9 @@
 namespace lovage::app {
 
 // Whether all tasks of a frozen workflow go to queues that are declared `lovage_only`: Python workers cannot read
-// references. What hangs at them as callbacks may go anywhere. Throws ConfigError as routing does.
-bool is_lovage_only(const Core& core, const Value& frozen);
+// references. Then each of them names its queue, so that it gets there whoever sends it. What hangs at them as
+// callbacks may go anywhere. Throws ConfigError as routing does.
+bool keep_to_lovage(const Core& core, Value& frozen);
 
 class GraphWriter {
  public:

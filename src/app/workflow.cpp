@@ -76,7 +76,7 @@ void start_chords(Core& core, const std::vector<broker::ChordStart>& chords, Dea
 // The graph of what is better stored once; without pages where everything is embedded. It is an id of its own: a task
 // may send several workflows under its root.
 broker::Graph share(const Core& core, Value& frozen) {
-  if (!app::is_lovage_only(core, frozen)) return {};
+  if (!app::keep_to_lovage(core, frozen)) return {};
   app::GraphWriter writer(core.config(), new_uuid());
   must(writer.share(frozen));
   return writer.take();

@@ -184,7 +184,10 @@ TEST_F(Writing, ErrbacksThatHearOfAStoredStepAreKnownWithoutReadingIt) {
 }
 
 TEST_F(Writing, OnlyWorkflowsForLovagesQueuesAreStored) {
-  const auto only = [&](const Signature& workflow) { return is_lovage_only(app.core(), frozen(workflow)); };
+  const auto only = [&](const Signature& workflow) {
+    Value value = frozen(workflow);
+    return keep_to_lovage(app.core(), value);
+  };
   EXPECT_TRUE(only(task() | task()));
   EXPECT_TRUE(only(detail::make_chord(header_of(2), task() | task())));
   EXPECT_FALSE(only(task() | task("elsewhere")));
@@ -198,6 +201,22 @@ TEST_F(Writing, OnlyWorkflowsForLovagesQueuesAreStored) {
   EXPECT_FALSE(only(app.signature("a").set({.exchange = "ex", .routing_key = "key"}) | task()));
   app.config().task_queues.clear();
   EXPECT_FALSE(only(task() | task()));
+}
+
+// A worker that sends the later steps may route otherwise.
+TEST_F(Writing, StoredStepsNameTheirQueues) {
+  app.config().task_routes.insert(app.config().task_routes.begin(), {"routed", {.queue = "more"}});
+  app.config().task_queues.push_back({.name = "more", .lovage_only = true});
+  Value value = frozen(detail::make_chain({task(), task("routed"), header_of(1), task()}));
+  ASSERT_TRUE(keep_to_lovage(app.core(), value));
+  const Array& steps = *wire::canvas_tasks(value);
+  EXPECT_EQ(wire::text_option(wire::canvas_options(steps[0]), "queue"), "cpp");
+  EXPECT_EQ(wire::text_option(wire::canvas_options(steps[1]), "queue"), "more");
+  EXPECT_EQ(wire::text_option(wire::canvas_options(wire::canvas_tasks(steps[2])->front()), "queue"), "cpp");
+  const Value untouched = frozen(task() | task("elsewhere"));
+  value = untouched;
+  ASSERT_FALSE(keep_to_lovage(app.core(), value));
+  EXPECT_EQ(value, untouched);
 }
 
 }  // namespace
