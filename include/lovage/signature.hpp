@@ -83,7 +83,7 @@ class Signature {
   // The form of the wire: {"task", "args", "kwargs", "options", "subtask_type", "immutable"}.
   [[nodiscard]] Value to_value() const;
   // Throws DecodeError.
-  static Signature from_value(std::shared_ptr<app::Core> core, const Value& value);
+  static Signature from_value(std::shared_ptr<app::Core> core, Value value);
 
   [[nodiscard]] const std::shared_ptr<app::Core>& core() const noexcept { return core_; }
   [[nodiscard]] const detail::SendOptions& send_options() const noexcept { return send_; }

@@ -28,7 +28,15 @@ using wire::text_option;
 constexpr int kDeepest = 50;
 
 Value result_tuple(const std::string& id, Value parent, Value children) {
-  return Value(Array{Value(Array{Value(id), std::move(parent)}), std::move(children)});
+  Array own;
+  own.reserve(2);
+  own.emplace_back(id);
+  own.push_back(std::move(parent));
+  Array tuple;
+  tuple.reserve(2);
+  tuple.emplace_back(std::move(own));
+  tuple.push_back(std::move(children));
+  return tuple;
 }
 
 bool has_signature(const Object& options, std::string_view name) noexcept {
@@ -73,7 +81,7 @@ Result<void> Launcher::add(Value signature, std::span<const Value> arguments, St
       case CanvasKind::task:
         break;
     }
-    auto task = wire::signature_from_value(signature);
+    auto task = wire::signature_from_value(std::move(signature));
     if (!task) return tl::unexpected(task.error());
     return add_task(std::move(*task), arguments, std::move(rest));
   }();

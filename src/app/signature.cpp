@@ -187,8 +187,8 @@ Value Signature::to_value() const {
   return wire::to_value(app::to_data(*this));
 }
 
-Signature Signature::from_value(std::shared_ptr<app::Core> core, const Value& value) {
-  auto data = wire::signature_from_value(value);
+Signature Signature::from_value(std::shared_ptr<app::Core> core, Value value) {
+  auto data = wire::signature_from_value(std::move(value));
   if (!data) raise(data.error());
   Signature signature(std::move(core), std::move(data->task), std::move(data->args), std::move(data->kwargs));
   signature.options_ = std::move(data->options);

@@ -48,10 +48,10 @@ std::shared_ptr<Core> core_of(const Signature& signature) {
 
 // One without members belongs to no app and needs none: nothing is sent, and nothing is waited for.
 std::shared_ptr<Core> core_of_group(const Signature& group) {
+  if (group.core() != nullptr) return group.core();
   const Value value = group.to_value();
   const Array* const members = wire::canvas_kind(value) == CanvasKind::group ? wire::canvas_tasks(value) : nullptr;
-  const bool is_empty = members != nullptr && members->empty();
-  if (group.core() == nullptr && is_empty) return std::make_shared<Core>("", Config{});
+  if (members != nullptr && members->empty()) return std::make_shared<Core>("", Config{});
   return core_of(group);
 }
 
@@ -200,8 +200,8 @@ GroupHandle group_handle(const std::shared_ptr<Core>& core, Node node) {
   return GroupHandle(core, std::move(node));
 }
 
-Signature rebuild(const std::shared_ptr<Core>& core, const Value& value) {
-  return Signature::from_value(core, value);
+Signature rebuild(const std::shared_ptr<Core>& core, Value value) {
+  return Signature::from_value(core, std::move(value));
 }
 
 Array values_of(const std::vector<Signature>& signatures) {
@@ -238,7 +238,7 @@ Signature with_options(const Signature& signature, const ApplyOptions& options) 
   if (!all.timeout) all.timeout = send.timeout;
   Value value = signature.to_value();
   name_result(value, options.task_id);
-  return rebuild(signature.core(), value).set(all);
+  return rebuild(signature.core(), std::move(value)).set(all);
 }
 
 Node send_workflow(const std::shared_ptr<Core>& core, const Signature& signature) {
@@ -306,15 +306,15 @@ Signature make_group(const std::vector<Signature>& members) {
 }
 
 Signature make_chord(const Signature& header, const Signature& body) {
-  const Value group = header.to_value();
-  const Array* const tasks = wire::canvas_kind(group) == CanvasKind::group ? wire::canvas_tasks(group) : nullptr;
+  Value group = header.to_value();
+  Array* const tasks = wire::canvas_kind(group) == CanvasKind::group ? wire::canvas_tasks(group) : nullptr;
   if (tasks == nullptr) throw Error("the header of a chord is a group");
-  Value chord = wire::make_chord(*tasks, body.to_value());
+  Value chord = wire::make_chord(std::exchange(*tasks, {}), body.to_value());
   Object& options = wire::canvas_options(chord);
   app::pass_on(wire::canvas_options(group), chord);
   app::hand_down(group, chord);
   app::set_default(options, "task_id", wire::canvas_options(group).find("task_id"));
-  return rebuild(core_of(std::vector{header, body}), chord);
+  return rebuild(header.core() != nullptr ? header.core() : body.core(), std::move(chord));
 }
 
 Signature make_map(const Signature& task, Array items, bool spread) {

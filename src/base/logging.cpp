@@ -15,6 +15,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -159,6 +160,12 @@ void set_process_name(std::string name) {
 
 void set_thread_name(std::string name) {
   thread_name() = std::move(name);
+}
+
+ThreadName::ThreadName(std::string name) : before_(std::exchange(thread_name(), std::move(name))) {}
+
+ThreadName::~ThreadName() {
+  thread_name() = std::move(before_);
 }
 
 bool enabled(Level level) noexcept {

@@ -38,6 +38,18 @@ void configure(const Options& options);
 void set_process_name(std::string name);
 void set_thread_name(std::string name);
 
+// Another thread's name for as long as this lives, on the thread that made it.
+class ThreadName {
+ public:
+  explicit ThreadName(std::string name);
+  ~ThreadName();
+  ThreadName(const ThreadName&) = delete;
+  ThreadName& operator=(const ThreadName&) = delete;
+
+ private:
+  std::string before_;
+};
+
 [[nodiscard]] bool enabled(Level level) noexcept;
 
 // `fields` end up as members of the JSON line ("id", "name", "runtime", ...); text lines leave them out.

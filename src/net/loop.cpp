@@ -51,14 +51,18 @@ class Callback {
   bool ended_ = false;
 };
 
+// Held by whoever runs handlers: the loop's thread, or one that stands in for it.
+using Turn = std::mutex;
+
 class Timer final : public Registration::State, public std::enable_shared_from_this<Timer> {
  public:
-  Timer(asio::io_context& context, Duration period, UniqueFunction<void()> function)
-      : timer_(context), period_(period), callback_(std::move(function)) {}
+  Timer(asio::io_context& context, Turn& turn, Duration period, UniqueFunction<void()> function)
+      : timer_(context), turn_(turn), period_(period), callback_(std::move(function)) {}
 
   void start(Monotonic when) {
     timer_.expires_at(when);
     timer_.async_wait([self = shared_from_this()](error_code error) {
+      const std::lock_guard turn(self->turn_);
       if (!error && !self->callback_.ended()) self->fire();
     });
   }
@@ -78,19 +82,21 @@ class Timer final : public Registration::State, public std::enable_shared_from_t
   }
 
   asio::steady_timer timer_;
+  Turn& turn_;
   const Duration period_;  // zero: once
   Callback<> callback_;
 };
 
 class Signals final : public Registration::State, public std::enable_shared_from_this<Signals> {
  public:
-  Signals(asio::io_context& context, std::initializer_list<int> signals, UniqueFunction<void(int)> function)
-      : set_(context), callback_(std::move(function)) {
+  Signals(asio::io_context& context, Turn& turn, std::initializer_list<int> signals, UniqueFunction<void(int)> function)
+      : set_(context), turn_(turn), callback_(std::move(function)) {
     for (const int signal : signals) set_.add(signal);
   }
 
   void start() {
     set_.async_wait([self = shared_from_this()](error_code error, int signal) {
+      const std::lock_guard turn(self->turn_);
       if (error || self->callback_.ended()) return;
       self->callback_.call(signal);
       if (!self->callback_.ended()) self->start();
@@ -106,6 +112,7 @@ class Signals final : public Registration::State, public std::enable_shared_from
 
  private:
   asio::signal_set set_;
+  Turn& turn_;
   Callback<int> callback_;
 };
 
@@ -131,12 +138,13 @@ class Descriptor {
 
 class Watch final : public Registration::State, public std::enable_shared_from_this<Watch> {
  public:
-  Watch(std::shared_ptr<Descriptor> descriptor, asio::posix::descriptor_base::wait_type what,
+  Watch(std::shared_ptr<Descriptor> descriptor, Turn& turn, asio::posix::descriptor_base::wait_type what,
         UniqueFunction<void()> function)
-      : descriptor_(std::move(descriptor)), what_(what), callback_(std::move(function)) {}
+      : descriptor_(std::move(descriptor)), turn_(turn), what_(what), callback_(std::move(function)) {}
 
   void start() {
     descriptor_->stream().async_wait(what_, [self = shared_from_this()](error_code error) {
+      const std::lock_guard turn(self->turn_);
       if (error || self->callback_.ended()) return;
       self->callback_.call();
       if (!self->callback_.ended()) self->start();
@@ -152,6 +160,7 @@ class Watch final : public Registration::State, public std::enable_shared_from_t
 
  private:
   std::shared_ptr<Descriptor> descriptor_;
+  Turn& turn_;
   const asio::posix::descriptor_base::wait_type what_;
   Callback<> callback_;
 };
@@ -171,6 +180,7 @@ void Registration::reset() noexcept {
 }
 
 struct Loop::Impl {
+  Turn turn;                      // guards what follows, but for what has a guard of its own
   Descriptor::Table descriptors;  // outlives the context, whose last handlers still hold descriptors
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
@@ -183,6 +193,7 @@ struct Loop::Impl {
 
   // One wake-up for all posts since the last.
   void run_posts() {
+    const std::lock_guard running(turn);
     {
       const std::lock_guard lock(mutex);
       std::move(posted.begin(), posted.end(), std::back_inserter(running_posts));
@@ -208,7 +219,7 @@ struct Loop::Impl {
       descriptor = std::make_shared<Descriptor>(context, descriptors, fd);
       descriptors[fd] = descriptor;
     }
-    const auto state = std::make_shared<Watch>(std::move(descriptor), what, std::move(function));
+    const auto state = std::make_shared<Watch>(std::move(descriptor), turn, what, std::move(function));
     state->start();
     return Registration(state);
   }
@@ -221,13 +232,20 @@ Loop::~Loop() = default;
 void Loop::run() {
   impl_->thread = std::this_thread::get_id();
   auto& context = impl_->context;
-  while (!impl_->stopping.load()) {
+  // Whether more is to be done before it may sleep.
+  const auto end_turn = [this] {
+    const std::lock_guard turn(impl_->turn);
     impl_->end_turn();
+    return !impl_->turn_end.empty();
+  };
+  while (!impl_->stopping.load()) {
+    const bool goes_on = end_turn();
     if (impl_->stopping.load()) break;
-    const bool ran = (impl_->turn_end.empty() ? context.run_one() : context.poll_one()) > 0;
+    const bool ran = (goes_on ? context.poll_one() : context.run_one()) > 0;
     for (int i = 0; ran && i < kMaxHandlersPerTurn && context.poll_one() > 0; ++i) {
     }
   }
+  const std::lock_guard turn(impl_->turn);  // nobody stands in any more
   context.restart();
   impl_->stopping = false;
 }
@@ -251,18 +269,31 @@ void Loop::post(UniqueFunction<void()> function) {
   if (first) asio::post(impl_->context, [impl = impl_.get()] { impl->run_posts(); });
 }
 
+void Loop::run_or_post(UniqueFunction<void()> function) {
+  {
+    const std::unique_lock turn(impl_->turn, std::try_to_lock);
+    if (turn && !impl_->stopping.load()) {
+      function();
+      impl_->end_turn();
+      if (!impl_->turn_end.empty()) asio::post(impl_->context, [] {});
+      return;
+    }
+  }
+  post(std::move(function));
+}
+
 void Loop::at_end_of_turn(UniqueFunction<void()> function) {
   impl_->turn_end.push_back(std::move(function));
 }
 
 Registration Loop::after(Duration delay, UniqueFunction<void()> function) {
-  const auto timer = std::make_shared<Timer>(impl_->context, Duration::zero(), std::move(function));
+  const auto timer = std::make_shared<Timer>(impl_->context, impl_->turn, Duration::zero(), std::move(function));
   timer->start(from_now(delay));
   return Registration(timer);
 }
 
 Registration Loop::every(Duration period, UniqueFunction<void()> function) {
-  const auto timer = std::make_shared<Timer>(impl_->context, period, std::move(function));
+  const auto timer = std::make_shared<Timer>(impl_->context, impl_->turn, period, std::move(function));
   timer->start(from_now(period));
   return Registration(timer);
 }
@@ -276,7 +307,7 @@ Registration Loop::on_writable(int fd, UniqueFunction<void()> function) {
 }
 
 Registration Loop::on_signals(std::initializer_list<int> signals, UniqueFunction<void(int)> function) {
-  const auto state = std::make_shared<Signals>(impl_->context, signals, std::move(function));
+  const auto state = std::make_shared<Signals>(impl_->context, impl_->turn, signals, std::move(function));
   state->start();
   return Registration(state);
 }

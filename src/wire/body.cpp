@@ -112,6 +112,23 @@ bool take_embed(Value& from, Embed& to) {
          take_list(members->find("chain"), to.chain);
 }
 
+// Behind the array or object that begins at `at`, after spaces; npos where none begins there or it does not end. Its
+// brackets are counted, and need not be valid.
+std::size_t behind_container(std::string_view text, std::size_t at) noexcept {
+  at = text.find_first_not_of(' ', at);
+  if (at == std::string_view::npos || (text[at] != '[' && text[at] != '{')) return std::string_view::npos;
+  for (int depth = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '[' || c == '{') ++depth;
+    if ((c == ']' || c == '}') && --depth == 0) return at + 1;
+    if (c != '"') continue;
+    for (++at; at < text.size() && text[at] != '"'; ++at) {
+      if (text[at] == '\\') ++at;
+    }
+  }
+  return std::string_view::npos;
+}
+
 }  // namespace
 
 std::optional<Serializer> serializer_from_name(std::string_view name) noexcept {
@@ -189,6 +206,20 @@ bool has_no_embed(const TaskMessage& message, const DecodeLimits& limits) {
   if (!compression) return false;
   const auto body = decompress(message.body, *compression, limits.max_bytes);
   return body && ends_empty(*body);
+}
+
+std::string_view embed_text(const TaskMessage& message) noexcept {
+  const std::string_view body = message.body;
+  if (message.content_type != mime_name(Serializer::json) || !message.compression.empty() || message.protocol1 ||
+      !body.starts_with('['))
+    return {};
+  std::size_t at = 1;
+  for (int element = 0; element < 2; ++element) {
+    at = behind_container(body, at);
+    if (at == std::string_view::npos || at >= body.size() || body[at] != ',') return {};
+    ++at;
+  }
+  return body.substr(at);
 }
 
 BodyFormat format_of(const TaskMessage& message, JsonTypes json_types) noexcept {

@@ -68,6 +68,10 @@ Failure over_limit(std::string_view what, std::size_t bytes, std::size_t allowed
 // without parsing. False means "decode to know".
 bool has_no_embed(const TaskMessage& message, const DecodeLimits& limits = {});
 
+// The text of a plain JSON body's third element, found without parsing the first two: bodies with the same text there
+// are followed by the same. Empty where that cannot be told (another content type, compressed, no such array).
+std::string_view embed_text(const TaskMessage& message) noexcept;
+
 // The format that the message itself came in, to re-encode an edited body alike.
 BodyFormat format_of(const TaskMessage& message, JsonTypes json_types) noexcept;
 

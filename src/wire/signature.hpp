@@ -20,8 +20,8 @@ struct SignatureData {
 };
 
 // All six members are always written: Python workers need task, args, kwargs and options.
-Value to_value(const SignatureData& signature);
+Value to_value(SignatureData signature);
 // Missing members are taken as empty; a task name is required.
-Result<SignatureData> signature_from_value(const Value& value);
+Result<SignatureData> signature_from_value(Value value);
 
 }  // namespace lovage::wire

@@ -63,8 +63,8 @@ std::optional<wire::BadMessage> refused_content(const wire::TaskMessage& message
 
 }  // namespace
 
-Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRules& rules, Timestamp now,
-               const std::function<bool(const std::string&)>& is_revoked) {
+Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRules& rules, EmbedReader& embeds,
+               Timestamp now, const std::function<bool(const std::string&)>& is_revoked) {
   const wire::DecodeLimits limits{.max_bytes = facts.config().task_message_max_bytes};
   // In its envelope the body is base64, a third larger, and there are headers beside it.
   const wire::DecodeLimits envelope_limits{.max_bytes = execution::max_frame_for(limits.max_bytes)};
@@ -82,18 +82,14 @@ Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRu
   job.marks = {.suspect = delivery.suspect, .strikes = delivery.strikes, .waited_unknown = delivery.waited_unknown};
   job.bytes = size;
   job.message = std::move(message);
-  if (!wire::has_no_embed(job.message, limits)) {
-    auto body = wire::decode_body(job.message, facts.accept_content, limits);
-    if (!body) {
-      wire::BadMessage bad = body.error();
-      bad.id = job.id();
-      bad.task = job.message->task;
-      return refuse(job.token, rules, bad, now);
-    }
-    const wire::Embed& embed = body->embed;
-    if (embed.callbacks || embed.errbacks || embed.chain || embed.chord)
-      job.embed = std::make_shared<const wire::Embed>(std::move(body->embed));
+  auto embed = embeds.read(job.message);
+  if (!embed) {
+    wire::BadMessage bad = std::move(embed.error());
+    bad.id = job.id();
+    bad.task = job.message->task;
+    return refuse(job.token, rules, bad, now);
   }
+  job.embed = std::move(*embed);
   const app::TaskDefinition* const task = facts.registry().find(job.message->task);
   job.rules = rules_for(job.message, task, facts);
 

@@ -11,6 +11,7 @@
 #include "base/logging.hpp"
 #include "broker/consumer.hpp"
 #include "broker/settlement.hpp"
+#include "worker/embed_reader.hpp"
 #include "worker/facts.hpp"
 #include "worker/job.hpp"
 #include "worker/settlements.hpp"
@@ -36,7 +37,7 @@ struct Decided {
 using Arrival = std::variant<Accepted, Decided>;
 
 // `is_revoked` is asked with the task's id.
-Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRules& rules, Timestamp now,
-               const std::function<bool(const std::string&)>& is_revoked);
+Arrival assess(broker::Delivery delivery, const Facts& facts, const SettlementRules& rules, EmbedReader& embeds,
+               Timestamp now, const std::function<bool(const std::string&)>& is_revoked);
 
 }  // namespace lovage::worker

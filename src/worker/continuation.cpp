@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "app/graph_reference.hpp"
 
 namespace lovage::worker {
@@ -143,13 +145,15 @@ Result<Continuation> give_up_from(const Value& value) {
 
 }  // namespace
 
+std::string encode_join(const std::string& group_id, std::string_view body_json, const std::string& root_id,
+                        const std::string& parent_id) {
+  return fmt::format(R"(["{}", {{"group_id": {}, "body": {}, "root_id": {}, "parent_id": {}}}])", kJoin,
+                     to_json(Value(group_id)), body_json, to_json(Value(root_id)), to_json(Value(parent_id)));
+}
+
 std::string encode_continuation(const Continuation& continuation) {
-  if (const auto* const join = std::get_if<Join>(&continuation)) {
-    return to_json(Value(Array{Value(kJoin), Value(Object{{"group_id", Value(join->group_id)},
-                                                          {"body", join->body},
-                                                          {"root_id", Value(join->root_id)},
-                                                          {"parent_id", Value(join->parent_id)}})}));
-  }
+  if (const auto* const join = std::get_if<Join>(&continuation))
+    return encode_join(join->group_id, to_json(join->body), join->root_id, join->parent_id);
   if (const auto* const give_up = std::get_if<GiveUp>(&continuation)) {
     return to_json(Value(Array{Value(kGiveUp), Value(Object{{"references", Value(give_up->references)},
                                                             {"state", Value(give_up->state)},

@@ -50,6 +50,9 @@ struct GiveUp {
 using Continuation = std::variant<Join, FanOut, GiveUp>;
 
 std::string encode_continuation(const Continuation& continuation);
+// The same of a join whose body is JSON already: each part of a chord brings one.
+std::string encode_join(const std::string& group_id, std::string_view body_json, const std::string& root_id,
+                        const std::string& parent_id);
 // Fails with bad_data for what encode_continuation() does not write.
 Result<Continuation> decode_continuation(std::string_view text);
 

@@ -20,6 +20,7 @@ using execution::Outcome;
 Dispatcher::Dispatcher(Parts parts, DispatcherOwner& owner)
     : facts_(parts.facts),
       rules_(parts.facts),
+      embeds_(parts.facts),
       clock_(parts.clock),
       pool_(parts.pool),
       outbox_(parts.outbox),
@@ -105,7 +106,7 @@ void Dispatcher::on_deliveries(std::vector<broker::Delivery> deliveries) {
       carry_on(job_id(delivery.token), delivery.token, delivery.bytes);
       continue;
     }
-    Arrival arrival = assess(std::move(delivery), facts_, rules_, now, is_revoked_);
+    Arrival arrival = assess(std::move(delivery), facts_, rules_, embeds_, now, is_revoked_);
     if (auto* const settled = std::get_if<Decided>(&arrival)) {
       log_line(settled->line);
       const Token token = settled->settlement.token;

@@ -113,6 +113,7 @@ class Dispatcher final : public broker::ConsumerEvents, public execution::PoolEv
 
   const Facts& facts_;
   const SettlementRules rules_;
+  EmbedReader embeds_;
   const Clock& clock_;
   execution::Pool& pool_;
   Outbox& outbox_;

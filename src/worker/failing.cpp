@@ -112,14 +112,23 @@ void SettlementRules::send_errbacks(Settlement& settlement, const Array& errback
 
 // The message's own part, when it is a header task.
 void SettlementRules::count_part(Settlement& settlement, const Job& job, std::string_view state,
-                                 std::string_view result_json) {
+                                 std::string_view result_json) const {
   const wire::TaskMessage& message = job.message;
   if (!job.embed || !job.embed->chord || !message.group_id) return;
   settlement.counts = broker::ChordCount{
       .group_id = *message.group_id,
       .parts = {{message.group_index, message.id, part_text(message.id, state, result_json)}},
       .added = 0,
-      .continuation = encode_continuation(Join{*message.group_id, *job.embed->chord, job.root_id(), message.id})};
+      .continuation = encode_join(*message.group_id, body_json(job), job.root_id(), message.id)};
+}
+
+// Of the chord that the job is part of. The header tasks of one chord share it, see EmbedReader.
+const std::string& SettlementRules::body_json(const Job& job) const {
+  if (last_embed_ != job.embed) {
+    last_body_ = to_json(*job.embed->chord);
+    last_embed_ = job.embed;
+  }
+  return last_body_;
 }
 
 Settlement SettlementRules::graph_lost(const Job& job, const std::string& why, Timestamp now) const {

@@ -1,5 +1,6 @@
 #include "worker/log_lines.hpp"
 
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -13,22 +14,6 @@ namespace {
 
 using execution::Outcome;
 using log::Level;
-
-// A line about a run names the process or thread that ran it, though the parent writes it.
-class WriterName {
- public:
-  explicit WriterName(const std::string& name) : named_(!name.empty()) {
-    if (named_) log::set_thread_name(name);
-  }
-  ~WriterName() {
-    if (named_) log::set_thread_name({});
-  }
-  WriterName(const WriterName&) = delete;
-  WriterName& operator=(const WriterName&) = delete;
-
- private:
-  bool named_;
-};
 
 std::string label(const Job& job) {
   return fmt::format("{}[{}]", printable(job.name()), printable(job.id()));
@@ -142,7 +127,9 @@ void log_received(const Job& job) {
 void log_outcome(const Job& job, const Outcome& outcome, const broker::Settlement& settlement) {
   const Level level = level_of(outcome.kind, outcome.expected);
   if (!log::enabled(level)) return;
-  const WriterName writer(outcome.process_name);
+  // The line names the process or thread that ran the task, though the parent writes it.
+  std::optional<log::ThreadName> writer;
+  if (!outcome.process_name.empty()) writer.emplace(outcome.process_name);
   if (outcome.kind == Outcome::Kind::success) return success_line(job, outcome);
   if (outcome.kind == Outcome::Kind::failure) return failure_line(job, outcome);
   log::write(level, text_of(job, outcome, settlement), fields_of(job));

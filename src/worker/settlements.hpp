@@ -1,6 +1,8 @@
-// The rules of what becomes of a finished, failed or refused message. No I/O, and no state but what was warned of.
+// The rules of what becomes of a finished, failed or refused message. No I/O, and no state but what was warned of, and
+// the last chord's body.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -97,8 +99,9 @@ class SettlementRules {
                        const wire::ExceptionInfo& exception, const std::string& traceback, Timestamp now) const;
   void settle_abandoned(broker::Settlement& settlement, const Abandoned& abandoned, const Ending& ending,
                         const app::Lineage& lineage, Timestamp now) const;
-  static void count_part(broker::Settlement& settlement, const Job& job, std::string_view state,
-                         std::string_view result_json);
+  void count_part(broker::Settlement& settlement, const Job& job, std::string_view state,
+                  std::string_view result_json) const;
+  [[nodiscard]] const std::string& body_json(const Job& job) const;
   void send_errbacks(broker::Settlement& settlement, const Array& errbacks, const app::Lineage& lineage,
                      const Failed& failed) const;
   [[nodiscard]] broker::Settlement chord_failed(broker::Settlement settlement, const Join& join,
@@ -119,8 +122,10 @@ class SettlementRules {
   [[nodiscard]] bool is_news(const std::string& errback) const;
 
   const Facts& facts_;
-  // Names come from the wire, so only so many are kept. Of the one thread that settles.
-  mutable std::set<std::string> warned_of_;
+  // Of the one thread that settles.
+  mutable std::set<std::string> warned_of_;  // names come from the wire, so only so many are kept
+  mutable std::shared_ptr<const wire::Embed> last_embed_;
+  mutable std::string last_body_;  // its chord's, as JSON
 };
 
 }  // namespace lovage::worker

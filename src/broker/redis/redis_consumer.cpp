@@ -326,7 +326,8 @@ void RedisConsumer::advance_shutdown() {
     }
     later(std::exchange(stop_done_, {}));
   }
-  if (close_done_ && outstanding_.empty() && !batch_ && pending_.empty() && !giving_back_) give_everything_back();
+  const bool settled = outstanding_.empty() && !batch_ && pending_.empty() && expiring_ == 0;
+  if (close_done_ && settled && !giving_back_) give_everything_back();
 }
 
 void RedisConsumer::give_everything_back() {

@@ -140,6 +140,7 @@ class RedisConsumer final : public Consumer {
   void resend_refused_batches();
   using Batches = std::map<std::uint64_t, SettleBatch>;
   void batch_answered(Batches::iterator found, const client::RedisReply& reply);
+  void expire_results(SettleBatch::Entry entry, SettleStatus status, std::size_t from);
   void report(const SettleBatch::Entry& entry, SettleStatus status);
   void report_all_fenced();
   void queue_item(SettleKind kind, Settlement settlement);
@@ -188,6 +189,7 @@ class RedisConsumer final : public Consumer {
   Batches outstanding_;
   std::set<std::uint64_t> refused_batches_;  // of the outstanding ones: the server could not, for the moment
   std::vector<std::uint64_t> answered_;
+  std::size_t expiring_ = 0;  // calls of expire_results() that are under way
   std::uint64_t next_batch_ = 1;
   Bindings bindings_;
   std::set<std::string> asked_bindings_;

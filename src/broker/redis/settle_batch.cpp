@@ -53,11 +53,25 @@ bool is_of_a_workflow(const Settlement& settlement) {
   return !settlement.chords.empty() || settlement.counts || settlement.ended_chord || settlement.graph;
 }
 
-bool is_plain(const SettleItem& item) {
+// Acknowledged with nothing to send, and with one result at most.
+bool leaves_quietly(const SettleItem& item) {
   const auto& results = item.settlement.results;
   return item.kind == SettleKind::settlement && item.settlement.disposal == Disposal::acknowledge &&
-         item.sends.empty() && item.settlement.buried.empty() && !is_of_a_workflow(item.settlement) &&
+         item.sends.empty() && item.settlement.buried.empty() &&
          (results.empty() || (results.size() == 1 && !results.front().state.empty()));
+}
+
+bool is_plain(const SettleItem& item) {
+  return leaves_quietly(item) && !is_of_a_workflow(item.settlement);
+}
+
+// Its task's part of a chord is all that makes it other than plain.
+bool only_counts(const SettleItem& item) {
+  const Settlement& settlement = item.settlement;
+  const auto& counts = settlement.counts;
+  if (!counts || counts->parts.size() != 1 || counts->added > 0 || !leaves_quietly(item)) return false;
+  if (!settlement.chords.empty() || settlement.ended_chord || settlement.graph) return false;
+  return settlement.results.empty() || settlement.results.front().task_id == counts->parts.front().task_id;
 }
 
 }  // namespace
@@ -73,9 +87,6 @@ std::size_t SettleItem::bytes() const {
     sum += settlement.counts->continuation.size();
     for (const auto& part : settlement.counts->parts) sum += 2 * part.task_id.size() + part.text.size();
   }
-  if (settlement.ended_chord) {
-    for (const auto& id : settlement.ended_chord->task_ids) sum += id.size();
-  }
   return sum;
 }
 
@@ -84,7 +95,7 @@ std::size_t SettleItem::values() const {
   for (const auto& send : sends) sum += 3 * send.lists.size();
   sum += 7 * settlement.chords.size();
   if (settlement.counts) sum += 8 + 5 * settlement.counts->parts.size();
-  if (settlement.ended_chord) sum += 10 + settlement.ended_chord->task_ids.size();
+  if (settlement.ended_chord) sum += 8;
   if (settlement.graph) sum += 4;
   return sum;
 }
@@ -114,16 +125,25 @@ SettleBatch::SettleBatch(const Keys& keys, const IncarnationId& incarnation, Res
   }
 }
 
+// A chord's continuation travels once.
+std::size_t SettleBatch::bytes_of(const SettleItem& item) const {
+  const std::size_t bytes = item.bytes();
+  if (counting_.empty() || !only_counts(item)) return bytes;
+  const bool is_told = counting_.contains(item.settlement.counts->group_id);
+  return is_told ? bytes - item.settlement.counts->continuation.size() : bytes;
+}
+
 bool SettleBatch::has_room_for(const SettleItem& item) const {
-  const std::size_t items = entries_.size() + plain_entries_.size();
-  if (items == 0) return true;
-  return items < kMaxItems && bytes_ + item.bytes() <= kMaxBytes && values_ + item.values() <= kMaxValues;
+  if (items_ == 0) return true;
+  return items_ < kMaxItems && bytes_ + bytes_of(item) <= kMaxBytes && values_ + item.values() <= kMaxValues;
 }
 
 void SettleBatch::add(SettleItem&& item) {
-  bytes_ += item.bytes();
+  ++items_;
+  bytes_ += bytes_of(item);
   values_ += item.values();
   if (is_plain(item)) return add_plain(item);
+  if (only_counts(item)) return add_counting(std::move(item));
   const Settlement& settlement = item.settlement;
   entries_.push_back({settlement.token, item.kind});
 
@@ -176,6 +196,24 @@ void SettleBatch::add_plain(const SettleItem& item) {
   plain_args_.add(result.meta);
 }
 
+void SettleBatch::add_counting(SettleItem&& item) {
+  Settlement& settlement = item.settlement;
+  Counting& counting = counting_[settlement.counts->group_id];
+  if (counting.entries.empty()) add_chord_keys(chord_keys(results_.prefix, settlement.counts->group_id), counting.chord);
+  counting.continuation = std::move(settlement.counts->continuation);
+  counting.entries.push_back({settlement.token, item.kind});
+  const ChordPart& part = settlement.counts->parts.front();
+  Words& words = counting.items;
+  words.add(reservation_field(settlement.token, item.list_name));
+  words.add(settlement.results.empty() ? "" : settlement.results.front().state);
+  words.add(settlement.results.empty() ? "" : settlement.results.front().meta);
+  key_words_.add(result_key(results_.prefix, part.task_id));
+  words.add(key_words_.count);
+  words.add(part_score(part, results_.ordered_chords));
+  words.add(part.task_id);
+  words.add(part.text);
+}
+
 std::size_t SettleBatch::index_of(const std::string& key) {
   const auto [found, is_new] = indices_.try_emplace(key);
   if (is_new) {
@@ -224,9 +262,8 @@ void SettleBatch::add_end(const ChordEnd& ended, Words& words) {
   const ChordKeys keys = chord_keys(results_.prefix, ended.group_id);
   add_chord_keys(keys, words);
   words.add(index_of(keys.group));
-  words.add(key_words_.count + 1);
-  words.add(ended.task_ids.size());
-  for (const auto& id : ended.task_ids) key_words_.add(result_key(results_.prefix, id));
+  if (results_.expires.count() == 0) return;
+  for (const auto& id : ended.task_ids) entries_.back().ended.push_back(result_key(results_.prefix, id));
 }
 
 void SettleBatch::add_replacement(const Settlement& settlement) {
@@ -280,8 +317,17 @@ void SettleBatch::seal(const std::vector<std::uint64_t>& answered) {
   sealed_.add(plain_entries_.size());
   sealed_.add(first_plain_key);
   sealed_.add(plain_args_);
+  sealed_.add(counting_.size());
+  for (const auto& [group, counting] : counting_) {
+    sealed_.add(counting.chord);
+    sealed_.add(counting.continuation);
+    sealed_.add(counting.entries.size());
+    sealed_.add(counting.items);
+    entries_.insert(entries_.end(), counting.entries.begin(), counting.entries.end());
+  }
   sealed_.add(args_);
   plain_keys_ = plain_args_ = args_ = {};
+  counting_.clear();
   entries_.insert(entries_.end(), plain_entries_.begin(), plain_entries_.end());
   plain_entries_.clear();
 }

@@ -53,6 +53,7 @@ class SettleBatch {
   struct Entry {
     Token token{};
     SettleKind kind = SettleKind::settlement;
+    std::vector<std::string> ended = {};  // keys of results that begin to expire, now that their chord has ended
   };
 
   SettleBatch(const Keys& keys, const IncarnationId& incarnation, ResultStore results, int broker_db,
@@ -60,13 +61,13 @@ class SettleBatch {
 
   // A batch takes at least one item, whatever its size.
   [[nodiscard]] bool has_room_for(const SettleItem& item) const;
-  // The script settles the plain items (acknowledge, nothing to send, at most one result) behind all others.
+  // The script settles the plain items (acknowledge, nothing to send, at most one result) behind all others, and before
+  // these those that also count their task's part of a chord, chord by chord.
   void add(SettleItem&& item);
   // Once, when the batch is full: `answered` are batches whose replies have arrived.
   void seal(const std::vector<std::uint64_t>& answered);
 
   [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
-  [[nodiscard]] bool empty() const noexcept { return entries_.empty() && plain_entries_.empty(); }
   // Once sealed: in the order of the answer's codes, ...
   [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
   // ... and the command.
@@ -82,7 +83,17 @@ class SettleBatch {
     void add(const Words& more);
   };
 
+  // What counts parts of one chord and does nothing else of note.
+  struct Counting {
+    Words chord;               // its keys
+    std::string continuation;  // of the item that came last
+    Words items;
+    std::vector<Entry> entries;
+  };
+
+  [[nodiscard]] std::size_t bytes_of(const SettleItem& item) const;
   void add_plain(const SettleItem& item);
+  void add_counting(SettleItem&& item);
   std::size_t index_of(const std::string& key);
   void add_index_of(const std::string& key) { args_.add(index_of(key)); }
   void add_chord_keys(const ChordKeys& keys, Words& words);
@@ -106,8 +117,10 @@ class SettleBatch {
   Words plain_keys_;
   Words plain_args_;
   Words args_;
+  std::map<std::string, Counting> counting_;  // by the chord's group
   std::vector<Entry> entries_;
   std::vector<Entry> plain_entries_;
+  std::size_t items_ = 0;
   std::size_t key_count_ = 0;  // once sealed
   Words sealed_;               // keys and arguments
 };

@@ -1,6 +1,7 @@
 // RedisConsumer: settlements, gathered in a loop turn, sent in batches, asked again when a reply was lost.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/logging.hpp"
@@ -27,6 +28,7 @@ SettleStatus status_of(char code) {
 
 // While these are under way, what is settled gathers: the busier the server, the fuller the batches.
 constexpr std::size_t kBatchesInFlight = 2;
+constexpr std::size_t kExpiredAtOnce = 1'000;
 
 }  // namespace
 
@@ -217,9 +219,30 @@ void RedisConsumer::batch_answered(Batches::iterator found, const client::RedisR
     }
   }
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    report(entries[i], status_of(codes[i]));
+    const SettleStatus status = status_of(codes[i]);
+    const bool has_ended = status == SettleStatus::settled || status == SettleStatus::carries_on;
+    has_ended && !entries[i].ended.empty() ? expire_results(entries[i], status, 0) : report(entries[i], status);
   }
-  if (stopping_ || batch_) pump_at_end_of_turn();
+  if (stopping_ || batch_ || !pending_.empty()) pump_at_end_of_turn();
+}
+
+// Behind the end of their chord, not in its step: thousands of keys would hold everybody up. Those that this worker does
+// not come to any more expire kChordLasts later.
+void RedisConsumer::expire_results(SettleBatch::Entry entry, SettleStatus status, std::size_t from) {
+  const std::size_t end = std::min(from + kExpiredAtOnce, entry.ended.size());
+  if (from == end) return report(entry, status);
+  std::string bytes;
+  client::append_command(bytes, {"SELECT", std::to_string(setup_.results->db)});
+  const std::string lifetime = std::to_string(setup_.results->expires.count());
+  for (std::size_t i = from; i < end; ++i) client::append_command(bytes, {"EXPIRE", entry.ended[i], lifetime});
+  client::append_command(bytes, {"SELECT", std::to_string(setup_.redis.db)});
+  ++expiring_;
+  commands_->pipeline(std::move(bytes), end - from + 2,
+                      [this, entry = std::move(entry), status, end](const auto& replies) mutable {
+                        --expiring_;
+                        pump_at_end_of_turn();
+                        replies ? expire_results(std::move(entry), status, end) : report(entry, status);
+                      });
 }
 
 void RedisConsumer::report_all_fenced() {

@@ -282,6 +282,25 @@ TEST_F(RedisWrites, TheLastWorkerToGoHandsTheScheduleBack) {
   EXPECT_EQ(info().ready, 1U);
 }
 
+// More than two batches' worth, since each holds a megabyte. The worker ticks by the hour: nothing else would send them.
+TEST_F(RedisWrites, WhatDoesNotGoWithTwoBatchesLeavesWithTheirAnswers) {
+  publish(*direct.broker(), {message("1"), message("2"), message("3"), message("4")});
+  Worker worker(direct, {"q"}, std::chrono::hours(1));
+  worker.credit(4);
+  const auto deliveries = worker.take(4);
+  worker.on_loop([&](broker::Consumer& consumer) {
+    for (const auto& delivery : deliveries) {
+      Settlement settlement;
+      settlement.token = delivery.token;
+      settlement.sends.push_back(message("link", "links"));
+      settlement.sends.back().body.assign(600'000, 'x');
+      consumer.settle(std::move(settlement));
+    }
+  });
+  EXPECT_TRUE(until([&] { return info("links").ready == 4; }));
+  EXPECT_EQ(info().reserved, 0U);
+}
+
 TEST_F(RedisWrites, QueuesArePurgedWithAllTheirPriorities) {
   publish(*direct.broker(), {message("1"), message("2", "q", 4), message("3", "q", 9)});
   EXPECT_EQ(direct.broker()->purge("q", patience()).value(), 3U);

@@ -18,7 +18,8 @@ broker::Delivery delivery_of(const wire::TaskMessage& message) {
 
 Arrival arrive(const World& world, broker::Delivery delivery, std::function<bool(const std::string&)> revoked = {}) {
   const Facts facts = world.facts();
-  return assess(std::move(delivery), facts, SettlementRules(facts), kNow, revoked);
+  EmbedReader embeds(facts);
+  return assess(std::move(delivery), facts, SettlementRules(facts), embeds, kNow, revoked);
 }
 
 broker::Settlement settled(const World& world, broker::Delivery delivery) {

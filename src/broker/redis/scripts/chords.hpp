@@ -12,8 +12,9 @@ namespace lovage::broker::redis::lua {
 // whoever brings a part once more. Without `s` parts are kept, and expire unless they had no expiry already.
 //
 //   start_chord(chord, size, note)
-//   count_parts(chord, parts, added, expires, note)   parts: {score, id, text, result}; whether all are there. A score
-//                                                     of "": the first part of a chord begins a list
+//   count_parts(chord, parts, added, expires, note)   parts: {score, id, text, result or nil where its time is set};
+//                                                     whether all are there. A score of "": the first part of a chord
+//                                                     begins a list
 //   claim_chord(chord, note)                          after count_parts
 inline constexpr std::string_view kChords = R"lua(
 -- A result lasts for so long in s, beside its own time, while its chord lives. With no end at all the results of chords
@@ -51,15 +52,44 @@ local function is_counted(j, in_list, part)
   end
   return false
 end
-local function add_part(j, in_list, part, note)
-  if in_list then
-    redis.call('RPUSH', j, part.text)
-    note('LREM', j, -1, part.text)
-    return true
+-- Header tasks that were sent together mostly end together, and none of them is counted yet: their range tells.
+local function are_new(j, known, parts)
+  if known.parts == 0 then return true end
+  if known.in_list then return false end
+  local low, high = parts[1].score, parts[1].score
+  for _, part in ipairs(parts) do
+    if tonumber(part.score) < tonumber(low) then low = part.score end
+    if tonumber(part.score) > tonumber(high) then high = part.score end
   end
-  if redis.call('ZADD', j, 'NX', part.score, part.text) ~= 1 then return false end
-  note('ZREM', j, part.text)
-  return true
+  return redis.call('ZCOUNT', j, low, high) == 0
+end
+local function not_counted(j, known, parts)
+  local all_new, seen, fresh = are_new(j, known, parts), {}, {}
+  for _, part in ipairs(parts) do
+    if not seen[part.id] and (all_new or not is_counted(j, known.in_list, part)) then fresh[#fresh + 1] = part end
+    seen[part.id] = true
+  end
+  return fresh
+end
+local function add_parts(j, known, parts, note)
+  for from = 1, #parts, 1000 do
+    local texts, scored = {}, {}
+    for n = from, math.min(from + 999, #parts) do
+      texts[#texts + 1] = parts[n].text
+      scored[#scored + 1] = parts[n].score
+      scored[#scored + 1] = parts[n].text
+    end
+    local added = #texts
+    if known.in_list then
+      redis.call('RPUSH', j, unpack(texts))
+      for _, text in ipairs(texts) do note('LREM', j, -1, text) end
+    else
+      added = redis.call('ZADD', j, 'NX', unpack(scored))
+      -- Of some that were there under another score nobody knows which: a part too many that stays counts once anyway.
+      if added == #texts then note('ZREM', j, unpack(texts)) end
+    end
+    known.parts = known.parts + added
+  end
 end
 local function without_expiry(key, note)
   local ttl = redis.call('PTTL', key)
@@ -103,15 +133,13 @@ local function count_parts(chord, parts, added, expires, note)
       part.score = '+inf'
       known.in_list = known.in_list or known.parts == 0
     end
-    local again = known.parts > 0 and is_counted(chord.j, known.in_list, part)
-    if not again and add_part(chord.j, known.in_list, part, note) then
-      known.parts = known.parts + 1
-      if not known.lasts and expires ~= '0' then redis.call('EXPIRE', chord.j, expires) end
-    end
-    if known.size and expires ~= '0' and redis.call('EXPIRE', part.result, expires + CHORD_LASTS) == 1 then
+    if part.result and known.size and expires ~= '0' and
+      redis.call('EXPIRE', part.result, expires + CHORD_LASTS) == 1 then
       note('EXPIRE', part.result, expires)
     end
   end
+  add_parts(chord.j, known, not_counted(chord.j, known, parts), note)
+  if known.parts > before and not known.lasts and expires ~= '0' then redis.call('EXPIRE', chord.j, expires) end
   -- Whoever counts a part a second time has added its tasks the first time.
   if added > 0 and known.parts > before then extend_chord(chord, added, expires, note) end
   return known.size and known.parts >= known.needed

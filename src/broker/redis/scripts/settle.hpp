@@ -9,6 +9,9 @@
 //       7 number of plain settlements  8 index of their first result key
 //       then for each plain settlement (acknowledge, nothing to send, at most one result):
 //         token, state, meta      state "": no result, and no key
+//       number of chords whose parts are counted by settlements that are plain otherwise, for each of them:
+//         j, s, t: key indices, continuation, number of settlements, for each of these:
+//           token, state, meta, result's key index, score, task id, text
 //       then for each other settlement: token, kind, number of results, number of sends, number of buried messages,
 //         number of words on its workflow,
 //         results: (key index, state, meta) ...      sends: (key index, message) ...
@@ -22,11 +25,11 @@
 //           number of chords to start, (j, s, t: key indices, size) ...
 //           "" or what is counted: j, s, t, continuation, number of tasks that are added, number of parts,
 //             (score, task id, text, result's key index) ...
-//           "" or what ends: j, s, t, group's key index, first of the tasks' result keys, their number
+//           "" or what ends: j, s, t, group's key index
 //           nothing or the graph: key index, holders that come, holders that go
 // Returns {0} when the incarnation is not registered, else {1, codes, soonest due in ms or -1, {error, ...}} with
-//       one code for each settlement, the plain ones last: 1 settled, 0 fenced, 2 failed, 3 carries on. An error, and
-//       nothing done, while the server takes no writes at all.
+//       one code for each settlement, those that only count after the others and the plain ones last: 1 settled,
+//       0 fenced, 2 failed, 3 carries on. An error, and nothing done, while the server takes no writes at all.
 //
 // Kill-safe: one step for the server. Whoever comes second finds no token and does nothing. Key types are checked
 // before anything is written. The first write is an HDEL, the fence, after which Redis lets the rest through even
@@ -64,7 +67,7 @@ end
 
 -- What a worker with little to do asks for: one plain settlement with the first result of its task. Latency hangs on
 -- it. What is not so simple, or fails, is left to the long way, which does the same once more.
-if #ARGV == 11 and ARGV[7] == '1' and ARGV[10] ~= '' and not suspects and redis.call('HEXISTS', reserved, ARGV[9]) == 1
+if #ARGV == 12 and ARGV[7] == '1' and ARGV[10] ~= '' and not suspects and redis.call('HEXISTS', reserved, ARGV[9]) == 1
   and type(redis.pcall('HDEL', reserved, '')) == 'number' then
   local key, meta = KEYS[tonumber(ARGV[8])], ARGV[11]
   local told
@@ -144,13 +147,27 @@ local function read_workflow(n, p, last)
   if ARGV[p] == '' then
     p = p + 1
   else
-    ends[n] = {chord = chord(p), group = key(p + 3), from = tonumber(ARGV[p + 4]), count = tonumber(ARGV[p + 5])}
-    p = p + 6
+    ends[n] = {chord = chord(p), group = key(p + 3)}
+    p = p + 4
   end
   if p < last then graphs[n] = {key = key(p), added = tonumber(ARGV[p + 1]), ended = tonumber(ARGV[p + 2])} end
 end
 local plain_count, plain_key = tonumber(ARGV[7]), tonumber(ARGV[8])
 local p = 9 + 3 * plain_count
+local counting = {}
+local function read_counting()
+  local function key(at) return KEYS[tonumber(ARGV[at])] end
+  local of_chord = {chord = {j = key(p), s = key(p + 1), t = key(p + 2)}, continuation = ARGV[p + 3]}
+  for n = 1, tonumber(ARGV[p + 4]) do
+    local at = p - 2 + 7 * n
+    of_chord[n] = {token = ARGV[at], state = ARGV[at + 1], meta = ARGV[at + 2], result = key(at + 3),
+      score = ARGV[at + 4], id = ARGV[at + 5], text = ARGV[at + 6]}
+  end
+  p = p + 5 + 7 * #of_chord
+  return of_chord
+end
+p = p + 1
+for c = 1, tonumber(ARGV[p - 1]) do counting[c] = read_counting() end
 while p <= #ARGV do
   local n = #tokens + 1
   tokens[n], kinds[n] = ARGV[p], ARGV[p + 1]
@@ -209,8 +226,8 @@ local function states_of(keys)
   for from = 1, #keys, 1000 do add_states(state, {unpack(keys, from, math.min(from + 999, #keys))}) end
   return state
 end
-local function store(key, meta)
-  local reply = redis.pcall('SET', key, meta, unpack(lifetime))
+local function store(key, meta, lasts)
+  local reply = redis.pcall('SET', key, meta, unpack(lasts or lifetime))
   if not reply.err then reply = redis.pcall('PUBLISH', key, meta) end
   return type(reply) == 'table' and reply.err
 end
@@ -399,10 +416,7 @@ for _, n in ipairs(chorded) do
   end
 end
 local function end_chord(ended)
-  if expires ~= '0' then
-    redis.call('EXPIRE', ended.group, expires)
-    for k = ended.from, ended.from + ended.count - 1 do redis.call('EXPIRE', KEYS[k], expires) end
-  end
+  if expires ~= '0' then redis.call('EXPIRE', ended.group, expires) end
   redis.call('UNLINK', ended.chord.j, ended.chord.s, ended.chord.t)
 end
 local unended = {}
@@ -421,6 +435,77 @@ end
 for n in pairs(carries_on) do
   if codes[n] == '1' then codes[n] = '3' end
 end
+
+-- Those that only count, chord by chord: one look, one write and one leave for all of its parts. A result is stored as
+-- one whose chord lives, without a second look at its time.
+local function store_and_count(of_chord, here, note)
+  local known, keys, parts = look_at(of_chord.chord, note), {}, {}
+  local lasts = known.size and expires ~= '0' and {'EX', expires + CHORD_LASTS} or lifetime
+  for _, item in ipairs(here) do keys[#keys + 1] = item.state ~= '' and item.result or nil end
+  local state = states_of(keys)
+  for _, item in ipairs(here) do
+    local before = state[item.result]
+    if item.state ~= '' and type(before) == 'table' then
+      item.err = before.err
+    elseif item.state ~= '' and may_replace(before, item.state) then
+      item.err = store(item.result, item.meta, lasts) or nil
+      if not item.err then
+        state[item.result] = item.state
+        item.result = nil
+      end
+    end
+    if not item.err then parts[#parts + 1] = item end
+  end
+  if #parts == 0 or not count_parts(of_chord.chord, parts, 0, expires, note) then return false end
+  claim_chord(of_chord.chord, note)
+  return true
+end
+local function settle_counting(of_chord)
+  local first, here, steps = #codes, {}, {}
+  for n, item in ipairs(of_chord) do
+    codes[first + n] = '0'
+    if not taken[item.token] and redis.call('HEXISTS', reserved, item.token) == 1 then
+      taken[item.token], item.at = true, first + n
+      here[#here + 1] = item
+    end
+  end
+  local err, complete, gone = refused, false, {}
+  in_results(not err and here or {}, function()
+    local ok, answer = pcall(store_and_count, of_chord, here, function(...) steps[#steps + 1] = {...} end)
+    if ok then
+      complete = answer
+    else
+      err = answer
+      take_back(steps)
+      known_chords = {}
+    end
+  end)
+  for _, item in ipairs(here) do
+    if not err and not item.err then gone[#gone + 1] = item end
+  end
+  local last = complete and gone[#gone]
+  if last then
+    local reply = redis.pcall('HSET', reserved, last.token, '\1' .. of_chord.continuation)
+    if type(reply) == 'table' then
+      err, gone, last = reply, {}, nil
+      in_results(steps, function() take_back(steps) end)
+    end
+  end
+  local leaving = {}
+  for _, item in ipairs(gone) do
+    codes[item.at] = item == last and '3' or '1'
+    if item ~= last then leaving[#leaving + 1] = item.token end
+    if suspects then redis.call('HDEL', held_marks, item.token) end
+  end
+  if #leaving > 0 then redis.call('HDEL', reserved, unpack(leaving)) end
+  for _, item in ipairs(here) do
+    if err or item.err then
+      codes[item.at] = '2'
+      alarm(item.token, err or item.err)
+    end
+  end
+end
+for _, of_chord in ipairs(counting) do settle_counting(of_chord) end
 
 -- The plain ones' messages leave all at once, behind their results: one that cannot be stored has never left.
 -- A plain settlement's words are its token, its state and its meta, at ARGV[at(n)] and behind.
