@@ -1,12 +1,7 @@
 #include "bare.hpp"
 
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <stdexcept>
 #include <string_view>
 #include <thread>
@@ -156,8 +151,6 @@ client::RedisPool pool_of(const std::string& url) {
   return client::RedisPool(std::move(*options));
 }
 
-constexpr std::string_view kRelayList = "lovage-bench:relay";
-constexpr std::string_view kRelayChannel = "lovage-bench:relayed";
 constexpr std::string_view kSendList = "lovage-bench:sends";
 constexpr std::size_t kChunk = 1'000;
 
@@ -168,24 +161,6 @@ Deadline limit() {
 client::RedisReply must(Result<client::RedisReply> reply) {
   if (!reply) raise(reply.error());
   return std::move(*reply);
-}
-
-// The other process of the relay: waits, passes on, for ever.
-[[noreturn]] void relay_for_ever(const std::string& url) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  try {
-    auto options = client::redis_options_from_url(url);
-    if (!options) raise(options.error());
-    auto connection = client::RedisSync::connect(*options, Deadline::after(std::chrono::seconds(5)));
-    if (!connection) raise(connection.error());
-    while (true) {
-      const auto item = must((*connection)->command({"BRPOP", kRelayList, "0"}, Deadline::never()));
-      must((*connection)
-               ->command({"PUBLISH", kRelayChannel, item.items.at(1).text}, Deadline::after(std::chrono::seconds(5))));
-    }
-  } catch (const std::exception&) {
-    ::_exit(1);
-  }
 }
 
 }  // namespace
@@ -201,38 +176,6 @@ std::vector<double> turn_milliseconds(const Config& config, const std::string& q
   auto worker = run_worker(
       config, queue, [&](net::Loop& loop, broker::Consumer& consumer) { return TurnWorker(loop, consumer, messages); });
   return worker.turns();
-}
-
-double relay_p50_ms(const std::string& redis_url, int rounds, std::chrono::milliseconds pause) {
-  const pid_t child = ::fork();
-  if (child == 0) relay_for_ever(redis_url);
-  if (child < 0) throw std::runtime_error("cannot fork the relay");
-  std::vector<double> times;
-  try {
-    auto pool = pool_of(redis_url);
-    auto sender = pool.take(limit());
-    auto listener = pool.take(limit());
-    if (!sender) raise(sender.error());
-    if (!listener) raise(listener.error());
-    must((*listener)->command({"SUBSCRIBE", kRelayChannel}, limit()));
-    for (int i = 0; i < rounds; ++i) {
-      if (pause.count() > 0) std::this_thread::sleep_for(pause);
-      const auto start = std::chrono::steady_clock::now();
-      must((*sender)->command({"LPUSH", kRelayList, std::to_string(i)}, limit()));
-      const auto message = (*listener)->read(limit());
-      if (!message) raise(message.error());
-      if (!*message) throw std::runtime_error("the relay did not answer in 5 s");
-      times.push_back(std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
-    }
-  } catch (...) {
-    ::kill(child, SIGKILL);
-    ::waitpid(child, nullptr, 0);
-    throw;
-  }
-  ::kill(child, SIGKILL);
-  ::waitpid(child, nullptr, 0);
-  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
-  return times.at(times.size() / 2);
 }
 
 double bare_sends_per_s(const std::string& redis_url, std::uint64_t messages, std::size_t message_bytes) {

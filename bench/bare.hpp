@@ -19,10 +19,6 @@ double bare_drain_per_s(const Config& config, const std::string& queue, std::uin
 // How long each step took from asking to the answer: two a message.
 std::vector<double> turn_milliseconds(const Config& config, const std::string& queue, std::uint64_t messages);
 
-// Redis: LPUSH -> another process in BRPOP -> PUBLISH -> here, no work. Median in milliseconds, taken
-// over `rounds` rounds with a pause between them (none: back to back).
-double relay_p50_ms(const std::string& redis_url, int rounds, std::chrono::milliseconds pause);
-
 // Redis: LPUSH of a message's size, each awaited / pipelined by the thousand. Messages per second.
 double bare_sends_per_s(const std::string& redis_url, std::uint64_t messages, std::size_t message_bytes);
 double bare_bulk_sends_per_s(const std::string& redis_url, std::uint64_t messages, std::size_t message_bytes);

@@ -1,6 +1,7 @@
 #include "benchmark.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -8,6 +9,7 @@
 #include "app/core.hpp"
 #include "bare.hpp"
 #include "load.hpp"
+#include "relay.hpp"
 
 namespace lovage::bench {
 namespace {
@@ -39,12 +41,14 @@ class Benchmark {
   void measure_worker(Object& figures) {
     const WorkerProcess worker(load_.worker_arguments(), "/dev/stderr");              // stdout holds the figures alone
     for (int i = 0; i < 50; ++i) load_.noop().delay().get(std::chrono::seconds(10));  // both sides warm
-    const auto times = latencies(std::chrono::milliseconds(0));
-    const auto paused = latencies(kPause);
+    const Latencies times = latencies(std::chrono::milliseconds(0));
+    const Latencies paused = latencies(kPause);
     figures.set("startup_ms", worker.startup().count() * 1000);
-    figures.set("lat_p50_ms", times[times.size() / 2]);
-    figures.set("lat_p99_ms", times[times.size() * 99 / 100]);
-    figures.set("lat_paused_p50_ms", paused[paused.size() / 2]);
+    figures.set("lat_p50_ms", quantile(times.calls, 0.5));
+    figures.set("lat_p99_ms", quantile(times.calls, 0.99));
+    figures.set("lat_paused_p50_ms", quantile(paused.calls, 0.5));
+    figures.set("relay_p50_ms", load_.is_redis() ? Value(quantile(times.relays, 0.5)) : Value());
+    if (load_.is_redis()) figures.set("relay_paused_p50_ms", quantile(paused.relays, 0.5));
     figures.set("pss_mib", worker.pss_mib());
     std::this_thread::sleep_for(std::chrono::seconds(1));  // it comes to rest
     const double cpu = worker.cpu_seconds();
@@ -52,16 +56,30 @@ class Benchmark {
     figures.set("idle_cpu_percent", (worker.cpu_seconds() - cpu) / Seconds(kIdle).count() * 100);
   }
 
-  std::vector<double> latencies(std::chrono::milliseconds pause) {
-    std::vector<double> times;
+  struct Latencies {
+    std::vector<double> calls;
+    std::vector<double> relays;
+  };
+  // Calls and relays in turn: a machine's mood, which changes by the second, is that of both.
+  Latencies latencies(std::chrono::milliseconds pause) {
+    std::optional<Relay> relay;
+    if (load_.is_redis()) relay.emplace(options_.broker);
+    Latencies found;
     for (int i = 0; i < options_.calls; ++i) {
       if (pause.count() > 0) std::this_thread::sleep_for(pause);
       const auto start = Clock::now();
       load_.noop().delay().get(std::chrono::seconds(10));
-      times.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+      found.calls.push_back(std::chrono::duration<double, std::milli>(Clock::now() - start).count());
+      if (!relay) continue;
+      if (pause.count() > 0) std::this_thread::sleep_for(pause);
+      found.relays.push_back(relay->once());
     }
-    std::sort(times.begin(), times.end());
-    return times;
+    return found;
+  }
+
+  static double quantile(std::vector<double> values, double share) {
+    std::ranges::sort(values);
+    return values.at(static_cast<std::size_t>(static_cast<double>(values.size() - 1) * share));
   }
 
   void measure_sends(Object& figures) {
@@ -92,18 +110,12 @@ class Benchmark {
   void measure_bare(Object& figures) {
     load_.send(tasks_);
     figures.set("bare_drain_per_s", bare_drain_per_s(load_.app().core().config(), kQueue, tasks_, 64));
-    figures.set("relay_p50_ms", load_.is_redis() ? Value(relay(std::chrono::milliseconds(0))) : Value());
   }
 
   void measure_redis(Object& figures) {
-    figures.set("relay_paused_p50_ms", relay(kPause));
     figures.set("bare_enqueue_per_s",
                 bare_sends_per_s(options_.broker, std::max<std::uint64_t>(1, tasks_ / 10), kMessageBytes));
     figures.set("bare_enqueue_bulk_per_s", bare_bulk_sends_per_s(options_.broker, tasks_, kMessageBytes));
-  }
-
-  [[nodiscard]] double relay(std::chrono::milliseconds pause) const {
-    return relay_p50_ms(options_.broker, options_.calls, pause);
   }
 
   const Options options_;

@@ -8,6 +8,7 @@
 
 #include "bare.hpp"
 #include "load.hpp"
+#include "relay.hpp"
 
 namespace lovage::bench {
 namespace {
@@ -117,7 +118,7 @@ Object chain_workload(const Options& options) {
   const double step_ms = median(chains) * 1'000 / static_cast<double>(options.tasks);
   Object figures{{"chain_s", median(chains)}, {"chain_step_ms", step_ms}};
   if (workflows.is_redis()) {
-    const double relay = relay_p50_ms(options.broker, options.calls, std::chrono::milliseconds(0));
+    const double relay = relay_p50_ms(options.broker, options.calls);
     figures.set("relay_p50_ms", relay);
     figures.set("relays_per_step", step_ms / relay);
   }
