@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""The layer and test checks find what they are for: each case plants one violation in a small tree."""
+"""The checks of layers, tests and pictures find what they are for: each case plants one violation in a small tree, or
+in a small page."""
 
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tools"))
+ROOT = Path(__file__).resolve().parents[3]
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "docs/canvas")]
 sys.dont_write_bytecode = True
 
 import check_layers  # noqa: E402
 import check_tests  # noqa: E402
+import draw  # noqa: E402
 
 
 def tree(files):
@@ -108,6 +111,38 @@ class Tests(unittest.TestCase):
             "tests/unit/a_test.cpp": "TEST(A, DISABLED" "_b)\nGTEST_SKIP" "();\nstd::this_thread::sleep" "_for(1s);\n",
         })
         self.assertEqual(len(found), 3, found)
+
+
+class Pictures(unittest.TestCase):
+    PAGE = "| Form | Graph |\n|---|---|\n" + "".join(
+        f"| `{name}` | ![{picture[-1]}](canvas/{name}.svg)<br>what happens |\n" for name, picture in draw.PICTURES.items())
+    FILES = {f"{name}.svg": draw.draw(*picture) for name, picture in draw.PICTURES.items()}
+
+    def test_what_is_drawn_and_shown_is_fine(self):
+        self.assertEqual(list(draw.check(self.PAGE, self.FILES)), [])
+
+    def test_a_picture_that_was_changed_or_is_not_there_is_found(self):
+        changed = self.FILES | {"chain.svg": self.FILES["chain.svg"].replace(">b<", ">x<")}
+        self.assertEqual(list(draw.check(self.PAGE, changed)), ["canvas/chain.svg: not what draw.py draws"])
+        del changed["chain.svg"]
+        self.assertEqual(list(draw.check(self.PAGE, changed)), ["canvas/chain.svg: not what draw.py draws"])
+
+    def test_a_picture_that_nothing_draws_is_found(self):
+        found = list(draw.check(self.PAGE + "![a](canvas/ring.svg)\n", self.FILES | {"ring.svg": "<svg/>"}))
+        self.assertEqual(found, ["canvas/ring.svg: not what draw.py draws",
+                                 "canvas/ring.svg: drawn from None, shown on the page as a"])
+
+    def test_another_text_than_the_pictures_is_found(self):
+        found = list(draw.check(self.PAGE.replace("![a → b → c](", "![a → b]("), self.FILES))
+        self.assertEqual(found, ["canvas/chain.svg: drawn from a → b → c, shown on the page as a → b"])
+
+    def test_a_row_without_a_picture_is_found(self):
+        found = list(draw.check(self.PAGE + "| `ring(a)` | `a → a` |\n", self.FILES))
+        self.assertEqual(found, [f"canvas.md:{len(draw.PICTURES) + 3}: `ring(a)` has no picture"])
+
+    def test_a_picture_that_is_too_wide_is_refused(self):
+        with self.assertRaises(ValueError):
+            draw.draw(100, "", "", "a → b → c")
 
 
 if __name__ == "__main__":
