@@ -52,9 +52,10 @@ class Loop {
 
   // Any thread: calls `function` on the loop thread, in the order of the posts.
   void post(UniqueFunction<void()> function);
-  // Any thread but the loop's: calls `function` here and now, and ends the turn, where the loop sleeps; where it does not,
-  // this is post(). For what must not wait until the loop's thread has woken up. Handlers never run at the same time, and
-  // what this file calls the loop thread is this one until the call returns. `function` may not destroy the loop.
+  // Any thread but the loop's: calls `function` here and now, and ends the turn, where the loop sleeps; where it does
+  // not, this is post(). For what must not wait until the loop's thread has woken up. Handlers never run at the same
+  // time, and what this file calls the loop thread is this one until the call returns. `function` may not destroy the
+  // loop.
   void run_or_post(UniqueFunction<void()> function);
   // Loop thread: calls `function` once all handlers that are ready now have run; what the turn
   // gathered (a pipeline, a batch) is then written at once.

@@ -115,11 +115,11 @@ void SettlementRules::count_part(Settlement& settlement, const Job& job, std::st
                                  std::string_view result_json) const {
   const wire::TaskMessage& message = job.message;
   if (!job.embed || !job.embed->chord || !message.group_id) return;
-  settlement.counts = broker::ChordCount{
-      .group_id = *message.group_id,
-      .parts = {{message.group_index, message.id, part_text(message.id, state, result_json)}},
-      .added = 0,
-      .continuation = encode_join(*message.group_id, body_json(job), job.root_id(), message.id)};
+  settlement.counts =
+      broker::ChordCount{.group_id = *message.group_id,
+                         .parts = {{message.group_index, message.id, part_text(message.id, state, result_json)}},
+                         .added = 0,
+                         .continuation = encode_join(*message.group_id, body_json(job), job.root_id(), message.id)};
 }
 
 // Of the chord that the job is part of. The header tasks of one chord share it, see EmbedReader.

@@ -102,7 +102,7 @@ void RedisConsumer::connected() {
   asked_bindings_.clear();
   declared_.clear();
   if (registered_) bells_->start_over(*commands_);
-  for (const Script* script : {&reserve_script(), &take_script(), &settle_script()}) {
+  for (const Script* script : {&reserve_script(), &take_script(), &settle_script(), &settle_one_script()}) {
     commands_->command({"SCRIPT", "LOAD", script->text()}, [](const Result<client::RedisReply>&) {});
   }
   registered_ ? check_registration() : register_incarnation();

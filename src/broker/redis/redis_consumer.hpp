@@ -135,11 +135,13 @@ class RedisConsumer final : public Consumer {
   void ask_for_bindings(const std::string& exchange);
   void fill_batch();
   bool add_to_batch(SettleItem& item);  // false: it has no room, and was not taken
+  void send_new_batch(const SettleBatch& batch);
   void send_batch(const SettleBatch& batch, Send how = Send::by_sha);
   void resend_batches();
   void resend_refused_batches();
   using Batches = std::map<std::uint64_t, SettleBatch>;
   void batch_answered(Batches::iterator found, const client::RedisReply& reply);
+  void conclude(Batches::iterator found, std::string_view codes);
   void expire_results(SettleBatch::Entry entry, SettleStatus status, std::size_t from);
   void report(const SettleBatch::Entry& entry, SettleStatus status);
   void report_all_fenced();
@@ -155,9 +157,10 @@ class RedisConsumer final : public Consumer {
   std::vector<wire::QueueDeclaration> queues_;
 
   struct Held {
-    std::size_t list = 0;   // position in lists_
-    bool settling = false;  // its settlement waits or is under way
-    bool adopted = false;   // a continuation that somebody else died with
+    std::size_t list = 0;    // position in lists_
+    bool settling = false;   // its settlement waits or is under way
+    bool adopted = false;    // a continuation that somebody else died with
+    bool has_state = false;  // one was stored, STARTED for example
   };
   // What the server's hash holds of ours, as of the replies that have come: by token.
   std::unordered_map<std::uint64_t, Held> held_;

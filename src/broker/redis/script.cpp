@@ -11,6 +11,7 @@
 #include "broker/redis/scripts/incarnation.hpp"
 #include "broker/redis/scripts/reserve.hpp"
 #include "broker/redis/scripts/settle.hpp"
+#include "broker/redis/scripts/settle_one.hpp"
 #include "broker/redis/scripts/shared.hpp"
 #include "broker/redis/scripts/store_result.hpp"
 #include "broker/redis/scripts/take.hpp"
@@ -88,6 +89,10 @@ const Script& take_script() {
 }
 const Script& settle_script() {
   static const Script kScript{lua::kMarks, lua::kNow, lua::kStates, lua::kChords, lua::kGraphs, lua::kSettle};
+  return kScript;
+}
+const Script& settle_one_script() {
+  static const Script kScript{lua::kSettleOne};
   return kScript;
 }
 const Script& register_script() {

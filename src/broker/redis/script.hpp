@@ -55,6 +55,7 @@ Result<client::RedisReply> run(client::RedisSync& connection, const ScriptCall& 
 const Script& reserve_script();
 const Script& take_script();
 const Script& settle_script();
+const Script& settle_one_script();
 const Script& register_script();
 const Script& renew_script();
 const Script& sweeper_lock_script();

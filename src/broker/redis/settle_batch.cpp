@@ -199,7 +199,8 @@ void SettleBatch::add_plain(const SettleItem& item) {
 void SettleBatch::add_counting(SettleItem&& item) {
   Settlement& settlement = item.settlement;
   Counting& counting = counting_[settlement.counts->group_id];
-  if (counting.entries.empty()) add_chord_keys(chord_keys(results_.prefix, settlement.counts->group_id), counting.chord);
+  if (counting.entries.empty())
+    add_chord_keys(chord_keys(results_.prefix, settlement.counts->group_id), counting.chord);
   counting.continuation = std::move(settlement.counts->continuation);
   counting.entries.push_back({settlement.token, item.kind});
   const ChordPart& part = settlement.counts->parts.front();
@@ -304,6 +305,7 @@ void SettleBatch::seal(const std::vector<std::uint64_t>& answered) {
     if (!numbers.empty()) numbers += ' ';
     numbers += std::to_string(number);
   }
+  if (items_ == 1 && plain_keys_.count == 1) seal_one(numbers);
   const std::size_t first_plain_key = key_words_.count + 1;
   sealed_ = std::move(key_words_);
   sealed_.add(plain_keys_);
@@ -330,6 +332,31 @@ void SettleBatch::seal(const std::vector<std::uint64_t>& answered) {
   counting_.clear();
   entries_.insert(entries_.end(), plain_entries_.begin(), plain_entries_.end());
   plain_entries_.clear();
+}
+
+void SettleBatch::seal_one(const std::string& answered) {
+  one_.add(keys_->reserved(incarnation_));
+  one_.add(keys_->held_marks(incarnation_));
+  one_.add(keys_->settled(incarnation_));
+  one_.add(plain_keys_);
+  one_.add(number_);
+  one_.add(answered);
+  for (const auto number :
+       {std::int64_t{broker_db_}, std::int64_t{results_.db}, std::int64_t{results_.expires.count()}})
+    one_.add(std::to_string(number));
+  one_.add(plain_args_);
+}
+
+std::string SettleBatch::command_of_one() const {
+  if (one_.count == 0) return {};
+  std::string bytes;
+  bytes.reserve(one_.bytes.size() + 128);
+  client::append_command_head(bytes, 3 + one_.count);
+  client::append_word(bytes, "EVALSHA");
+  client::append_word(bytes, settle_one_script().sha());
+  client::append_word(bytes, "4");
+  bytes += one_.bytes;
+  return bytes;
 }
 
 std::string SettleBatch::command(Send how) const {

@@ -72,6 +72,8 @@ class SettleBatch {
   [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
   // ... and the command.
   [[nodiscard]] std::string command(Send how) const;
+  // The call of the settle-one script where the batch holds one plain item with a result; else empty.
+  [[nodiscard]] std::string command_of_one() const;
 
  private:
   // Words of the command in RESP.
@@ -93,6 +95,7 @@ class SettleBatch {
 
   [[nodiscard]] std::size_t bytes_of(const SettleItem& item) const;
   void add_plain(const SettleItem& item);
+  void seal_one(const std::string& answered);
   void add_counting(SettleItem&& item);
   std::size_t index_of(const std::string& key);
   void add_index_of(const std::string& key) { args_.add(index_of(key)); }
@@ -123,6 +126,7 @@ class SettleBatch {
   std::size_t items_ = 0;
   std::size_t key_count_ = 0;  // once sealed
   Words sealed_;               // keys and arguments
+  Words one_;                  // the same for the settle-one script
 };
 
 }  // namespace lovage::broker::redis

@@ -82,6 +82,27 @@ TEST_F(RedisChords, APartCountsOnceByItsTasksId) {
   EXPECT_THAT(parts(), SizeIs(3));
 }
 
+// As header tasks mostly end: many in one batch, some of them twice, between parts of before.
+TEST_F(RedisChords, PartsOfOneBatchCountOnceEachAndOneMessageIsLeftForTheJoin) {
+  Worker worker(direct);
+  start(5);
+  EXPECT_EQ(end(worker, part("b", 1, R"("before")")), SettleStatus::settled);
+  const std::vector<ChordPart> ending{part("a", 0),      part("b", 1), part("c", 2),
+                                      part("a", 0, "2"), part("d", 3), part("e", 4)};
+  std::vector<Token> tokens;
+  for (const auto& each : ending) tokens.push_back(reserved(worker, each.task_id));
+  worker.on_loop([&](broker::Consumer& consumer) {
+    for (std::size_t i = 0; i < ending.size(); ++i) consumer.settle(ended(tokens[i], ending[i]));
+  });
+  ASSERT_TRUE(until([&] { return info().reserved == 1; }));
+  EXPECT_THAT(parts(),
+              ElementsAre(R"([1, "a", "SUCCESS", 1])", R"([1, "b", "SUCCESS", "before"])", R"([1, "c", "SUCCESS", 1])",
+                          R"([1, "d", "SUCCESS", 1])", R"([1, "e", "SUCCESS", 1])"));
+  EXPECT_EQ(held(worker, tokens.back()), "\1join g");
+  EXPECT_EQ(size(), "") << "taken by whoever joins";
+  for (const auto& each : ending) EXPECT_GT(ttl("celery-task-meta-" + each.task_id), 29 * 86'400);
+}
+
 TEST_F(RedisChords, TasksOfOneIndexAreTwoPartsAndSoAreThoseWithout) {
   Worker worker(direct);
   start(5);

@@ -282,7 +282,8 @@ TEST_F(RedisWrites, TheLastWorkerToGoHandsTheScheduleBack) {
   EXPECT_EQ(info().ready, 1U);
 }
 
-// More than two batches' worth, since each holds a megabyte. The worker ticks by the hour: nothing else would send them.
+// More than two batches' worth, since each holds a megabyte. The worker ticks by the hour: nothing else would send
+// them.
 TEST_F(RedisWrites, WhatDoesNotGoWithTwoBatchesLeavesWithTheirAnswers) {
   publish(*direct.broker(), {message("1"), message("2"), message("3"), message("4")});
   Worker worker(direct, {"q"}, std::chrono::hours(1));

@@ -196,6 +196,33 @@ int payloads(lovage::App& app, std::span<char* const> words) {
   return 0;
 }
 
+// As one group, or by send_many of a thousand each. Prints the milliseconds that it took, and the memory before it and
+// after it; of chunks, after the first of them.
+int bulk(lovage::App& app, std::span<char* const> words) {
+  constexpr std::size_t kChunk = 1'000;
+  const bool as_group = words[0] == std::string_view("group");
+  const auto quick = app.remote<std::int64_t(std::int64_t)>("pains.quick");
+  const std::size_t count = std::stoul(words[1]);
+  std::string before = resident_kib();
+  const auto begin = Clock::now();
+  for (std::size_t sent = 0; sent < count;) {
+    std::vector<lovage::TypedSignature<std::int64_t()>> calls;
+    const std::size_t end = as_group ? count : std::min(count, sent + kChunk);
+    for (; sent < end; ++sent) calls.push_back(quick.s(static_cast<std::int64_t>(sent)));
+    if (as_group) {
+      static_cast<void>(lovage::group(calls).delay());
+      break;
+    }
+    const std::vector<lovage::Signature> signatures(calls.begin(), calls.end());
+    for (const auto& outcome : app.send_many(signatures, std::chrono::seconds(30)))
+      if (!outcome.sent()) std::rethrow_exception(outcome.error);
+    if (sent == kChunk) before = resident_kib();
+  }
+  const auto took = std::chrono::duration_cast<Milliseconds>(Clock::now() - begin);
+  std::printf("%lld %s %s\n", static_cast<long long>(took.count()), before.c_str(), resident_kib().c_str());
+  return 0;
+}
+
 int deadline(lovage::App& app, std::span<char* const> words) {
   const auto quick = app.remote<std::int64_t(std::int64_t)>("pains.quick");
   for (int i = 0; i < std::stoi(words[0]); ++i) {
@@ -224,6 +251,7 @@ int main(int argc, char** argv) {
     if (mode == "trickle" && words.size() == 5) return trickle(app, words);
     if (mode == "calls" && words.size() == 2) return calls(app, words);
     if (mode == "payloads" && words.size() == 2) return payloads(app, words);
+    if (mode == "bulk" && words.size() == 2) return bulk(app, words);
     if (mode == "deadline" && words.size() == 1) return deadline(app, words);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());

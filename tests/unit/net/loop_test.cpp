@@ -7,6 +7,7 @@
 #include <array>
 #include <csignal>
 #include <functional>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -128,6 +129,63 @@ TEST(Loop, StopsBeforeItRan) {
   loop.stop();
   loop.run();
   EXPECT_FALSE(called);
+}
+
+TEST(Loop, LetsAnotherThreadStandInWhileItSleeps) {
+  Loop loop;
+  std::thread runner([&] { loop.run(); });
+  std::promise<void> running;
+  loop.post([&] { running.set_value(); });
+  running.get_future().get();
+  const auto self = std::this_thread::get_id();
+  // While the loop is awake it does so itself: that comes to an end.
+  for (std::thread::id ended_by; ended_by != self;) {
+    std::promise<std::thread::id> turn;
+    loop.run_or_post([&] {
+      EXPECT_EQ(loop.in_loop_thread(), std::this_thread::get_id() == runner.get_id());
+      loop.at_end_of_turn([&] { turn.set_value(std::this_thread::get_id()); });
+    });
+    ended_by = turn.get_future().get();
+  }
+  loop.run_or_post([&] { loop.stop(); });
+  runner.join();
+}
+
+TEST(Loop, WhatAStandInStartsGoesOnInTheLoop) {
+  Loop loop;
+  std::thread runner([&] { loop.run(); });
+  std::promise<void> fired;
+  Registration timer;
+  loop.run_or_post([&] { timer = loop.after(5ms, [&] { fired.set_value(); }); });
+  fired.get_future().get();
+  loop.run_or_post([&] {
+    timer.reset();
+    loop.stop();
+  });
+  runner.join();
+}
+
+TEST(Loop, NeverRunsTwoHandlersAtATime) {
+  Loop loop;
+  constexpr int kThreads = 4;
+  constexpr int kEach = 5'000;
+  int total = 0;  // not atomic: the sanitizer would tell
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < kEach; ++i) {
+        loop.run_or_post([&] {
+          ++total;
+          loop.at_end_of_turn([&] {
+            if (++total == 2 * kThreads * kEach) loop.stop();
+          });
+        });
+      }
+    });
+  }
+  loop.run();
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(total, 2 * kThreads * kEach);
 }
 
 TEST(Loop, FiresTimersByTheirTime) {

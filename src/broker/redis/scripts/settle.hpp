@@ -65,23 +65,6 @@ local function answer(codes, soonest, errors)
   return {1, codes, soonest, errors}
 end
 
--- What a worker with little to do asks for: one plain settlement with the first result of its task. Latency hangs on
--- it. What is not so simple, or fails, is left to the long way, which does the same once more.
-if #ARGV == 12 and ARGV[7] == '1' and ARGV[10] ~= '' and not suspects and redis.call('HEXISTS', reserved, ARGV[9]) == 1
-  and type(redis.pcall('HDEL', reserved, '')) == 'number' then
-  local key, meta = KEYS[tonumber(ARGV[8])], ARGV[11]
-  local told
-  if result_db ~= broker_db then redis.call('SELECT', result_db) end
-  local stored = redis.pcall('SET', key, meta, 'NX', unpack(lifetime))
-  if stored and stored.ok then told = redis.pcall('PUBLISH', key, meta) end
-  if type(told) == 'table' then redis.call('DEL', key) end
-  if result_db ~= broker_db then redis.call('SELECT', broker_db) end
-  if type(told) == 'number' then
-    redis.call('HDEL', reserved, ARGV[9])
-    return answer('1', -1, {})
-  end
-end
-
 -- The HDEL of nothing shows whether a message's own will be refused, and opens a full memory for what follows it. What
 -- the server refuses to everybody, for the moment, is no message's fault: all of them are asked for again.
 local probe = redis.pcall('HDEL', reserved, '')

@@ -15,14 +15,11 @@ namespace lovage::broker::redis::lua {
 
 inline constexpr std::string_view kTake = R"lua(
 local incarnations, reserved, held_marks, marks, list, inbox = unpack(KEYS)
-local waiting = redis.call('LLEN', inbox)
-if waiting == 0 then return {1} end
-if waiting > 1 or redis.call('HEXISTS', incarnations, ARGV[1]) == 0 or
-  redis.call('EXISTS', held_marks, marks, list) > 0 or redis.call('HLEN', reserved) >= tonumber(ARGV[4]) or
-  #redis.call('LINDEX', inbox, 0) > tonumber(ARGV[5]) then return {0} end
 local message = redis.call('RPOP', inbox)
-local stored = redis.pcall('HSET', reserved, ARGV[2] .. ':' .. ARGV[3], message)
-if type(stored) == 'number' then return {2, message} end
+if not message then return {1} end
+if #message <= tonumber(ARGV[5]) and redis.call('EXISTS', held_marks, marks, list, inbox) == 0 and
+  redis.call('HLEN', reserved) < tonumber(ARGV[4]) and redis.call('HEXISTS', incarnations, ARGV[1]) == 1 and
+  type(redis.pcall('HSET', reserved, ARGV[2] .. ':' .. ARGV[3], message)) == 'number' then return {2, message} end
 redis.call('RPUSH', inbox, message)
 return {0}
 )lua";
