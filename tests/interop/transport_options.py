@@ -169,7 +169,8 @@ for _ in range(10):
     with scene.lovage_worker("cpp"), scene.celery_worker("py"):
         check(scene.celery(chords).split() == ["380"] * 10, "sums of chords whose parts both counted")
     counted = scene.store.info("commandstats")
-    check(counted["cmdstat_rpush"]["calls"] >= 200, f"parts were pushed: {counted['cmdstat_rpush']}")
+    # A Lovage worker pushes the parts of one batch at once.
+    check(counted["cmdstat_rpush"]["calls"] >= 10, f"parts were pushed: {counted['cmdstat_rpush']}")
 
 
 def main():
