@@ -13,6 +13,7 @@ find_package(CLI11 REQUIRED)
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET GLOBAL hiredis)
 pkg_check_modules(sqlite3 REQUIRED IMPORTED_TARGET GLOBAL sqlite3)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET GLOBAL libzstd)
+pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET GLOBAL libpcre2-8)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET GLOBAL tomlplusplus)
 find_package(nlohmann_json REQUIRED)  # msgpack; msgpuck is neither PIC nor safe on hostile lengths
 

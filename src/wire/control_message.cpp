@@ -1,14 +1,20 @@
 #include "wire/control_message.hpp"
 
+#include <algorithm>
 #include <utility>
 
+#include "base/printable.hpp"
 #include "base/uuid.hpp"
 #include "wire/base64.hpp"
 #include "wire/body.hpp"
 #include "wire/names.hpp"
+#include "wire/queues.hpp"
+#include "wire/regex.hpp"
 
 namespace lovage::wire {
 namespace {
+
+constexpr std::size_t kMaxGlobBytes = 1000;
 
 Value or_null(const std::optional<std::string>& text) {
   return text ? Value(*text) : Value();
@@ -69,6 +75,21 @@ Result<BroadcastMessage> to_broadcast(const ControlCommand& command) {
   message.body = std::move(*body);
   message.delivery_tag = new_uuid();
   return message;
+}
+
+Result<bool> addresses(const ControlCommand& command, std::string_view node_name) {
+  if (command.destination && !command.destination->empty()) {
+    return std::find(command.destination->begin(), command.destination->end(), node_name) != command.destination->end();
+  }
+  const std::string pattern = command.pattern.value_or("");
+  const std::string matcher = command.matcher.value_or("");
+  if (pattern.empty() || matcher.empty()) return true;
+  if (matcher == "pcre") return regex_match(pattern, node_name);
+  if (matcher != "glob") {
+    return fail(Errc::bad_data, "the matcher '" + printable(matcher.substr(0, 40)) + "' is neither glob nor pcre");
+  }
+  if (pattern.size() > kMaxGlobBytes) return fail(Errc::too_large, "a pattern of over 1000 bytes");
+  return glob_match(pattern, node_name);
 }
 
 }  // namespace lovage::wire

@@ -55,7 +55,7 @@ Binding binding_of(const QueueDeclaration& queue);
 // that does not end in a dot, so that, unlike at RabbitMQ, it spans several words too.
 std::vector<std::string> route(ExchangeType type, std::span<const Binding> bindings, std::string_view routing_key);
 
-// Shell-like match ("tasks.*", "?", "[ab]"), as task_routes and control patterns use.
+// Shell-like match ("tasks.*", "?", "[ab]"), as task_routes and control patterns use. "?" and "[ab]" take one byte.
 bool glob_match(std::string_view pattern, std::string_view text) noexcept;
 
 }  // namespace lovage::wire

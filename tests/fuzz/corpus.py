@@ -4,6 +4,7 @@
 Usage: corpus.py SOURCE_FOLDER OUTPUT_FOLDER
 """
 
+import base64
 import hashlib
 import json
 import re
@@ -47,6 +48,25 @@ def replies(messages):
             yield bytes([cut]) + reply
 
 
+def controls(envelopes):
+    """Remote control: messages as captured, their bodies alone, messages with the body as it is, patterns of names."""
+    for text in envelopes:
+        if "celery.pidbox" not in text:
+            continue
+        yield text.encode()
+        try:
+            message = json.loads(text)
+            body = base64.b64decode(message["body"], validate=True).decode()
+        except (ValueError, KeyError, TypeError):
+            continue
+        yield body.encode()
+        message["body"] = body
+        del message["properties"]["body_encoding"]
+        yield json.dumps(message).encode()
+    yield b"\x83\xa6method\xa4ping\xabdestination\x91\xa7m1@wire\xa9arguments\x80"
+    yield from (b"m1@*", b"m[!2]?wire", b"m[12]@", b"^(?:m1|m2)@\\w+$", b"(a*)*b{2,3}?[^]x-z\\d]+|.")
+
+
 def settings(docs):
     """The settings' names as lines of TOML, and the examples of the documentation."""
     text = (docs / "settings.md").read_text()
@@ -81,6 +101,7 @@ def main():
     envelopes = [text for text in texts if is_envelope(text)]
     as_bytes = lambda items: (item.encode("utf-8", "surrogatepass") for item in items)
     write(output / "envelope", as_bytes(envelopes))
+    write(output / "control", controls(envelopes))
     write(output / "value", as_bytes(text for text in texts if len(text) < 20_000))
     write(output / "canvas", as_bytes(text for text in texts if text.startswith("{") and '"subtask_type"' in text[:20_000]
                                       and len(text) < 20_000))

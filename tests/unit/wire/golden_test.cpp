@@ -191,40 +191,17 @@ TEST(Golden, SignaturesAreReadAndWrittenAgain) {
   }
 }
 
-std::optional<std::string> text_or_nothing(const Value& from, std::string_view name) {
-  const std::string* const found = from.find(name)->if_string();
-  return found != nullptr ? std::optional(*found) : std::nullopt;
-}
-
-ControlCommand command_of(const Value& envelope, const Value& body) {
-  ControlCommand command;
-  command.method = text(body, "method");
-  command.arguments = *body.find("arguments")->if_object();
-  if (const Array* nodes = body.find("destination")->if_array()) {
-    command.destination.emplace();
-    for (const Value& node : *nodes) command.destination->push_back(*node.if_string());
-  }
-  command.pattern = text_or_nothing(body, "pattern");
-  command.matcher = text_or_nothing(body, "matcher");
-  if (body.find("ticket") != nullptr) {
-    const Value& to = *body.find("reply_to");
-    command.reply = ControlCommand::Reply{text(body, "ticket"), text(to, "exchange"), text(to, "routing_key")};
-  }
-  const Value& headers = *envelope.find("headers");
-  command.clock = static_cast<std::uint64_t>(*headers.find("clock")->if_integer());
-  if (const double* until = headers.find("expires")->if_real()) {
-    command.expires = Timestamp(std::chrono::round<std::chrono::microseconds>(std::chrono::duration<double>(*until)));
-  }
-  return command;
+bool is_command(const Value& published) {
+  // Some samples hold the workers' own answers and events beside.
+  return published.find("channel") != nullptr && text(published, "channel").ends_with("celery.pidbox");
 }
 
 // Byte for byte, but for the expiry's last digits and the sender's delivery tag.
-void check_command(const Value& published) {
+void check_command(const Value& published, const ControlCommand& command) {
   const Value envelope = from_json(text(published, "data"));
-  const std::string body = decode_base64(text(envelope, "body")).value();
-  const auto message = to_broadcast(command_of(envelope, from_json(body)));
+  const auto message = to_broadcast(command);
   ASSERT_TRUE(message);
-  EXPECT_EQ(message->body, body);
+  EXPECT_EQ(message->body, decode_base64(text(envelope, "body")));
   const auto again = encode_envelope(*message);
   ASSERT_TRUE(again);
   Value expected = envelope;
@@ -239,41 +216,75 @@ void check_command(const Value& published) {
     side->if_object()->find("properties")->if_object()->set("delivery_tag", "one");
   }
   EXPECT_EQ(to_json(actual), to_json(expected));
-  EXPECT_TRUE(text(published, "channel").ends_with(".celery.pidbox"));
   const int db = std::stoi(text(published, "channel").substr(1));
   EXPECT_EQ(fanout_channel(db, message->exchange, message->routing_key), text(published, "channel"));
 }
 
-TEST(Golden, ControlCommandsAreCelerys) {
+TEST(Golden, ControlCommandsAreReadAndWrittenAgain) {
   std::size_t count = 0;
   for (const Sample& sample : samples("control_")) {
     const Value* const published = sample.content.find("request_published");
     if (published == nullptr) continue;
     for (const Value& request : *published->if_array()) {
-      // A command that was captured beside the workers' own answers and greetings.
-      if (request.find("channel") == nullptr || !text(request, "channel").ends_with("celery.pidbox")) continue;
+      if (!is_command(request)) continue;
       SCOPED_TRACE(sample.name);
-      check_command(request);
+      const auto command = decode_control(text(request, "data"), kAccept);
+      ASSERT_TRUE(command) << command.error().message;
+      EXPECT_EQ(command->method, text(sample.content, "command"));
+      EXPECT_EQ(Value(command->arguments), *sample.content.find("arguments"));
+      check_command(request, *command);
       ++count;
     }
   }
-  EXPECT_GE(count, 3U);
+  EXPECT_GE(count, 9U);
 }
 
-TEST(ControlMessage, WithoutAReplyItNeverExpiresAndHasNoTicket) {
-  ControlCommand command;
-  command.method = "revoke";
-  command.arguments = Object{{"task_id", "x"}};
-  const auto message = to_broadcast(command).value();
-  EXPECT_EQ(message.body,
-            R"({"method": "revoke", "arguments": {"task_id": "x"}, "destination": null, "pattern": null, )"
-            R"("matcher": null})");
-  EXPECT_EQ(to_json(Value(message.headers)), R"({"clock": 0, "expires": 0})");
-  EXPECT_NE(to_broadcast(command)->delivery_tag, message.delivery_tag);
+// Captured as decoded: an envelope around them again.
+TEST(Golden, WhatWorkersTellEachOtherIsRead) {
+  std::vector<std::string> methods;
+  for (const Sample& sample : samples("two_workers_")) {
+    for (const char* const list : {"hello_requests", "election_messages"}) {
+      for (const Value& captured : *sample.content.find(list)->if_array()) {
+        if (!is_command(captured)) continue;
+        BroadcastMessage message;
+        message.headers = *captured.find("headers")->if_object();
+        message.body = to_json(*captured.find("body"));
+        const auto command = decode_control(encode_envelope(message).value(), kAccept);
+        ASSERT_TRUE(command) << command.error().message;
+        EXPECT_EQ(Value(command->arguments), *captured.find("body")->find("arguments"));
+        EXPECT_EQ(command->clock, static_cast<std::uint64_t>(*message.headers.find("clock")->if_integer()));
+        EXPECT_EQ(command->reply.has_value(), command->method == "hello");
+        methods.push_back(command->method);
+      }
+    }
+  }
+  ASSERT_GE(methods.size(), 2U);
+  EXPECT_EQ(methods[0], "hello");
+  EXPECT_EQ(methods[1], "election");
 }
 
-TEST(ControlMessage, AChannelNamesDatabaseAndRoutingKey) {
-  EXPECT_EQ(fanout_channel(3, "celeryev", "task.multi"), "/3.celeryev/task.multi");
+// The names are the Python text of what was sent, the values the answers: {"{'pattern': ...}": [{"m1@wire": ...}, ...]}
+TEST(Golden, ThoseAreAddressedWhoAnswered) {
+  std::size_t count = 0;
+  for (const Sample& sample : samples("two_workers_")) {
+    for (auto [sent, answers] : *sample.content.find("pings")->if_object()) {
+      SCOPED_TRACE(sent);
+      std::replace(sent.begin(), sent.end(), '\'', '"');
+      Object body = *from_json(sent).if_object();
+      body.set("method", "ping");
+      BroadcastMessage message;
+      message.body = to_json(body);
+      const auto command = decode_control(encode_envelope(message).value(), kAccept);
+      ASSERT_TRUE(command) << command.error().message;
+      for (const char* const node : {"m1@wire", "m2@wire"}) {
+        const Array& given = *answers.if_array();
+        const bool answered = std::any_of(given.begin(), given.end(), [&](const Value& a) { return a.find(node); });
+        EXPECT_EQ(addresses(*command, node), answered) << node;
+      }
+      ++count;
+    }
+  }
+  EXPECT_GE(count, 6U);
 }
 
 // What a Python worker dies of or loses must be a BadMessage with a stable reason here.
