@@ -181,6 +181,7 @@ void Registration::reset() noexcept {
 
 struct Loop::Impl {
   Turn turn;                      // guards what follows, but for what has a guard of its own
+  bool is_running = false;        // in run(): its thread touches the loop within its turns alone
   Descriptor::Table descriptors;  // outlives the context, whose last handlers still hold descriptors
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
@@ -232,6 +233,11 @@ Loop::~Loop() = default;
 void Loop::run() {
   impl_->thread = std::this_thread::get_id();
   auto& context = impl_->context;
+  const auto set_running = [this](bool running) {
+    const std::lock_guard turn(impl_->turn);
+    impl_->is_running = running;
+  };
+  set_running(true);
   // Whether more is to be done before it may sleep.
   const auto end_turn = [this] {
     const std::lock_guard turn(impl_->turn);
@@ -245,7 +251,7 @@ void Loop::run() {
     for (int i = 0; ran && i < kMaxHandlersPerTurn && context.poll_one() > 0; ++i) {
     }
   }
-  const std::lock_guard turn(impl_->turn);  // nobody stands in any more
+  set_running(false);  // behind whoever stands in
   context.restart();
   impl_->stopping = false;
 }
@@ -272,7 +278,7 @@ void Loop::post(UniqueFunction<void()> function) {
 void Loop::run_or_post(UniqueFunction<void()> function) {
   {
     const std::unique_lock turn(impl_->turn, std::try_to_lock);
-    if (turn && !impl_->stopping.load()) {
+    if (turn && impl_->is_running && !impl_->stopping.load()) {
       function();
       impl_->end_turn();
       if (!impl_->turn_end.empty()) asio::post(impl_->context, [] {});
