@@ -28,7 +28,7 @@ def work():
         pass
 
 
-def parse(description):
+def parse(description, workloads=()):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--broker", required=True, help="redis:// URL with an empty database")
     parser.add_argument("--backend", help="redis:// URL with an empty database, where the system has one of its own")
@@ -36,6 +36,8 @@ def parse(description):
     parser.add_argument("--work-us", type=int, default=0, help="CPU time that a task burns")
     parser.add_argument("--calls", type=int, default=300, help="calls whose latency is measured")
     parser.add_argument("--concurrency", type=int, default=2)
+    if workloads:
+        parser.add_argument("--workload", choices=workloads, required=True)
     arguments = parser.parse_args()
     arguments.backend = arguments.backend or arguments.broker
     os.environ.update(BENCH_BROKER=arguments.broker, BENCH_BACKEND=arguments.backend,
