@@ -9,7 +9,8 @@ JSON object (its figures: bench/rival.py). Needs the package "celery[redis]"; ex
 import os
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, FOLDER)
 import machine
 import rival
 
@@ -39,16 +40,26 @@ def enqueue(tasks):
             task.apply_async(producer=producer)
 
 
-def main():
-    arguments = rival.parse(__doc__.splitlines()[0])
+def call():
+    return task.delay().get(timeout=30)
+
+
+def results(backend):
+    return backend.command("DBSIZE")
+
+
+def worker(arguments):
+    """The command that starts the worker in FOLDER, once the app knows its databases."""
     app.conf.update(broker_url=arguments.broker, result_backend=arguments.backend)
     command = [sys.executable, "-m", "celery", "-A", "celery_drain", "worker", "-Q", QUEUE, "-P", "prefork"]
-    command += ["-c", str(arguments.concurrency), "-l", "ERROR", "--without-gossip", "--without-mingle"]
+    return command + ["-c", str(arguments.concurrency), "-l", "ERROR", "--without-gossip", "--without-mingle"]
+
+
+def main():
+    arguments = rival.parse(__doc__.splitlines()[0])
     figures = rival.measure(
-        arguments, enqueue, [command],
-        done=lambda broker, backend: backend.command("DBSIZE"),  # results
-        latency=lambda: rival.latency_p50_ms(arguments.calls, lambda: task.delay().get(timeout=30)),
-        folder=os.path.dirname(os.path.abspath(__file__)))
+        arguments, enqueue, [worker(arguments)], done=lambda broker, backend: results(backend),
+        latency=lambda: rival.latency_p50_ms(arguments.calls, call), folder=FOLDER)
     return {"version": celery.__version__, **figures}
 
 

@@ -9,6 +9,7 @@ An adapter fills the queue, starts the system's workers, counts what is done, an
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -27,7 +28,7 @@ def work():
         pass
 
 
-def parse(description):
+def parse(description, workloads=()):
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--broker", required=True, help="redis:// URL with an empty database")
     parser.add_argument("--backend", help="redis:// URL with an empty database, where the system has one of its own")
@@ -35,6 +36,8 @@ def parse(description):
     parser.add_argument("--work-us", type=int, default=0, help="CPU time that a task burns")
     parser.add_argument("--calls", type=int, default=300, help="calls whose latency is measured")
     parser.add_argument("--concurrency", type=int, default=2)
+    if workloads:
+        parser.add_argument("--workload", choices=workloads, required=True)
     arguments = parser.parse_args()
     arguments.backend = arguments.backend or arguments.broker
     os.environ.update(BENCH_BROKER=arguments.broker, BENCH_BACKEND=arguments.backend,
@@ -42,26 +45,54 @@ def parse(description):
     return arguments
 
 
-def start(commands, folder=None):
-    return [subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) for command in commands]
+@contextlib.contextmanager
+def databases(arguments):
+    """Clients of the broker and of the backend, whose databases have to be empty and are empty afterwards."""
+    clients = {url: machine.Redis(url) for url in {arguments.broker, arguments.backend}}
+    for client in clients.values():
+        client.want_empty()
+    try:
+        yield clients[arguments.broker], clients[arguments.backend]
+    finally:
+        for client in clients.values():
+            client.command("FLUSHDB")
 
 
-def drain(workers, done, tasks):
-    """Milliseconds until the first task is done, and tasks a second from there to the last one."""
-    begun = progress = time.monotonic()
-    first = first_at = seen = 0
+@contextlib.contextmanager
+def running(commands, folder=None):
+    """The workers' processes, ended afterwards."""
+    workers = [subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL) for command in commands]
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            machine.stop(worker)
+
+
+def looks(workers, done, tasks):
+    """(moment, tasks done) at every look, until all are done."""
+    progress = time.monotonic()
+    seen = 0
     while seen < tasks:
         time.sleep(0.002)
         now, count = time.monotonic(), done()
         if any(worker.poll() is not None for worker in workers):
-            raise RuntimeError("a worker ended while it drained the queue")
+            raise RuntimeError("a worker ended before its tasks")
         if count > seen:
             progress = now
-            if not seen:
-                first, first_at = count, now
         if now - progress > STUCK_SECONDS:
-            raise RuntimeError("the worker does not drain the queue: %d of %d done" % (count, tasks))
+            raise RuntimeError("the worker stands still: %d of %d done" % (count, tasks))
         seen = count
+        yield now, count
+
+
+def drain(workers, done, tasks):
+    """Milliseconds until the first task is done, and tasks a second from there to the last one."""
+    begun = time.monotonic()
+    first = 0
+    for now, count in looks(workers, done, tasks):
+        if count > 0 and not first:
+            first, first_at = count, now
     if first == tasks:
         raise RuntimeError("too few tasks to measure: they were done at the first look")
     return (first_at - begun) * 1000, (tasks - first) / (time.monotonic() - first_at)
@@ -78,25 +109,13 @@ def latency_p50_ms(calls, call):
 
 def measure(arguments, enqueue, commands, done, latency, folder=None):
     """`enqueue(tasks)`; `commands` of the workers; `done(broker, backend)` counts; `latency()` gives p50 or None."""
-    urls = {arguments.broker, arguments.backend}
-    clients = {url: machine.Redis(url) for url in urls}
-    for client in clients.values():
-        client.want_empty()
-    broker, backend = clients[arguments.broker], clients[arguments.backend]
-    workers = []
-    try:
+    with databases(arguments) as (broker, backend):
         enqueue(arguments.tasks)
         before = done(broker, backend)
-        workers = start(commands, folder)
-        startup, per_second = drain(workers, lambda: done(broker, backend) - before, arguments.tasks)
-        figures = {"drain_per_s": per_second, "lat_p50_ms": latency(), "startup_ms": startup}
-        figures["pss_mib"] = machine.pss_mib(workers)
-        return figures
-    finally:
-        for worker in workers:
-            machine.stop(worker)
-        for client in clients.values():
-            client.command("FLUSHDB")
+        with running(commands, folder) as workers:
+            startup, per_second = drain(workers, lambda: done(broker, backend) - before, arguments.tasks)
+            return {"drain_per_s": per_second, "lat_p50_ms": latency(), "startup_ms": startup,
+                    "pss_mib": machine.pss_mib(workers)}
 
 
 def run(name, body):

@@ -107,6 +107,7 @@ Object chord_workload(const Options& options) {
   }
   return {{"group_s", median(groups)},
           {"chord_s", median(chords)},
+          {"chord_per_s", static_cast<double>(options.tasks) / median(chords)},
           {"chord_per_group", median(ratios)},
           {"pss_mib", workflows.worker_pss_mib()}};
 }

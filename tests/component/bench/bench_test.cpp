@@ -71,7 +71,7 @@ TEST(Bench, MeasuresWorkflows) {
   const RedisServer server;
   const std::vector<std::pair<std::string, std::vector<const char*>>> workloads{
       {"group", {"group_s", "group_per_s", "group_sent_per_s", "pss_mib"}},
-      {"chord", {"group_s", "chord_s", "chord_per_group", "pss_mib"}},
+      {"chord", {"group_s", "chord_s", "chord_per_s", "chord_per_group", "pss_mib"}},
       {"chain", {"chain_s", "chain_step_ms", "relay_p50_ms", "relays_per_step", "pss_mib"}}};
   for (const auto& [workload, names] : workloads) {
     const auto ended = bench({"--broker", server.url(0), "--workload", workload, "--tasks", "100", "--calls", "20",

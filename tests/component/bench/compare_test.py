@@ -22,8 +22,14 @@ if len(sys.argv) != 3 or sys.argv[1] != "--bench":
 PROGRAM = os.path.abspath(sys.argv[2])
 del sys.argv[1:]
 FIGURES = ("drain_per_s", "lat_p50_ms", "pss_mib", "startup_ms")
+WORKFLOWS = {"group": ("group_s", "group_sent_per_s", "group_per_s", "pss_mib"),
+             "chord": ("group_s", "chord_s", "chord_per_s", "chord_per_group", "pss_mib"),
+             "chain": ("chain_s", "chain_step_ms", "pss_mib")}
+CHARTS = ("drain-noop", "drain-cpu", "latency", "memory", "workflow-group", "workflow-chord", "workflow-chain")
+TINY = ("--rounds", "1", "--tasks", "3000", "--members", "200", "--steps", "50", "--calls", "5")
 DEBIAN_CELERY = [sys.executable if not os.path.exists("/usr/bin/python3") else "/usr/bin/python3", "-c",
                  "import celery, kombu.transport.redis"]
+HAS_CELERY = subprocess.run(DEBIAN_CELERY, capture_output=True).returncode == 0
 
 
 def run(script, *arguments, **environment):
@@ -33,7 +39,8 @@ def run(script, *arguments, **environment):
 
 class Compare(unittest.TestCase):
     def test_prints_every_figure_of_both_tasks(self):
-        ended = run("compare", "--json", "--only", "lovage-threads", "--tasks", "1000", "--rounds", "1", "--calls", "20")
+        ended = run("compare", "--json", "--part", "drain", "--only", "lovage-threads", "--tasks", "1000",
+                    "--rounds", "1", "--calls", "20")
         self.assertEqual(ended.returncode, 0, ended.stderr)
         figures = json.loads(ended.stdout)["systems"]["lovage-threads"]
         for task in ("noop", "cpu"):
@@ -44,21 +51,37 @@ class Compare(unittest.TestCase):
         self.assertGreater(figures["cpu"]["lat_p50_ms"], 1)
         self.assertIn("round 1 of 1", ended.stderr)
 
-    def test_writes_table_and_charts_between_the_markers(self):
-        celery = subprocess.run(DEBIAN_CELERY, capture_output=True).returncode == 0
-        names = "lovage-threads,celery-debian" if celery else "lovage-threads,lovage-prefork"
+    @unittest.skipUnless(HAS_CELERY, "no Celery beside the Python of the system")
+    def test_prints_the_same_figures_of_the_workflows_of_both(self):
+        ended = run("compare", "--json", "--part", "workflows", "--only", "lovage-prefork,celery-debian", *TINY)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        systems = json.loads(ended.stdout)["systems"]
+        for name, tasks in (("lovage-prefork", 200), ("celery-debian", 20)):
+            self.assertEqual(set(systems[name]), {"version", *WORKFLOWS})
+            for workflow, figures in WORKFLOWS.items():
+                for figure in figures:
+                    self.assertGreater(systems[name][workflow][figure], 0, (name, workflow, figure))
+            self.assertEqual(systems[name]["group"]["tasks"], tasks)
+            # What is done has been sent before.
+            self.assertGreater(systems[name]["group"]["group_sent_per_s"], systems[name]["group"]["group_per_s"])
+
+    def test_writes_tables_and_charts_between_the_markers(self):
+        names = "lovage-threads,celery-debian" if HAS_CELERY else "lovage-threads,lovage-prefork"
         with tempfile.TemporaryDirectory() as docs:
             page = os.path.join(docs, "benchmarks.md")
-            report.write(page, "before\n<!-- compare:begin -->\nold\n<!-- compare:end -->\nafter\n")
-            ended = run("compare", "--docs", docs, "--only", names, "--tasks", "3000", "--rounds", "1", "--calls", "5")
+            report.write(page, "before\n<!-- compare:begin -->\nold\n<!-- compare:end -->\nbetween\n"
+                               "<!-- workflows:begin -->\nold\n<!-- workflows:end -->\nafter\n")
+            ended = run("compare", "--docs", docs, "--only", names, *TINY)
             self.assertEqual(ended.returncode, 0, ended.stderr)
             text = machine.read(page)
             self.assertTrue(text.startswith("before\n<!-- compare:begin -->"), text)
-            self.assertTrue(text.endswith("<!-- compare:end -->\nafter\n"), text)
+            self.assertIn("<!-- compare:end -->\nbetween\n<!-- workflows:begin -->", text)
+            self.assertTrue(text.endswith("<!-- workflows:end -->\nafter\n"), text)
             self.assertNotIn("old", text)
-            self.assertIn("| **Lovage threads** |", text)
-            self.assertIn("| Celery (Debian) " if celery else "| **Lovage prefork** |", text)
-            for chart in ("drain-noop", "drain-cpu", "latency", "memory"):
+            for table in text.split("between"):
+                self.assertIn("| **Lovage threads** |", table)
+                self.assertIn("| Celery (Debian) " if HAS_CELERY else "| **Lovage prefork** |", table)
+            for chart in CHARTS:
                 self.assertIn(f"(benchmarks/{chart}.svg)", text)
                 drawn = machine.read(os.path.join(docs, "benchmarks", chart + ".svg"))
                 xml.etree.ElementTree.fromstring(drawn)
@@ -95,6 +118,15 @@ class Missing(unittest.TestCase):
 
     def test_system_that_does_not_exist(self):
         self.expect(run("compare", "--json", "--only", "celeri"), "'celeri' is none of lovage-threads")
+
+    def test_everything_to_compare_with(self):
+        with tempfile.TemporaryDirectory() as folder:
+            report.write(os.path.join(folder, "celery.py"), "raise ImportError('no Celery here')\n")
+            ended = run("compare", "--json", "--part", "workflows", PYTHONPATH=folder)
+        self.expect(ended, "nothing to compare with (workflows)", "no Celery here", "apt-get install python3-celery")
+
+    def test_system_without_workflows(self):
+        self.expect(run("compare", "--json", "--part", "workflows", "--only", "rq"), "'rq' is none of lovage-threads")
 
     @unittest.skipUnless(machine.file_system("/dev/shm") == "tmpfs", "no folder in memory")
     def test_disk(self):
