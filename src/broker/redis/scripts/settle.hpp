@@ -110,7 +110,6 @@ end
 local function read_workflow(n, p, last)
   local function key(at) return KEYS[tonumber(ARGV[at])] end
   local function chord(at) return {j = key(at), s = key(at + 1), t = key(at + 2)} end
-  chorded[#chorded + 1] = n
   starts[n] = {}
   for i = 1, tonumber(ARGV[p]) do
     starts[n][i] = chord(p + 4 * i - 3)
@@ -133,6 +132,7 @@ local function read_workflow(n, p, last)
     ends[n] = {chord = chord(p), group = key(p + 3)}
     p = p + 4
   end
+  if #starts[n] > 0 or counts[n] or ends[n] then chorded[#chorded + 1] = n end
   if p < last then graphs[n] = {key = key(p), added = tonumber(ARGV[p + 1]), ended = tonumber(ARGV[p + 2])} end
 end
 local plain_count, plain_key = tonumber(ARGV[7]), tonumber(ARGV[8])
