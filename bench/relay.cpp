@@ -75,6 +75,7 @@ double Relay::once() {
 double relay_p50_ms(const std::string& redis_url, int rounds) {
   Relay relay(redis_url);
   std::vector<double> times;
+  times.reserve(static_cast<std::size_t>(rounds));
   for (int i = 0; i < rounds; ++i) times.push_back(relay.once());
   std::ranges::nth_element(times, times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2));
   return times.at(times.size() / 2);

@@ -67,7 +67,10 @@ class Workflows {
 
   // With its queue: the worker, which sends what follows, has another default.
   [[nodiscard]] Signature task() const { return Signature(load_.noop().si()).set({.queue = kQueue}); }
-  [[nodiscard]] std::vector<Signature> tasks() const { return std::vector<Signature>(options_.tasks, task()); }
+  [[nodiscard]] std::vector<Signature> tasks() const {
+    std::vector<Signature> all(options_.tasks, task());
+    return all;
+  }
 
   void rest(Clock::time_point start) {
     if (!worker_->running()) throw std::runtime_error("the worker ended before the workflow");
@@ -86,6 +89,7 @@ Object group_workload(const Options& options) {
   Workflows workflows(options);
   std::vector<double> sent;
   std::vector<double> done;
+  done.reserve(kRounds);
   for (int round = 0; round < kRounds; ++round) done.push_back(workflows.run_group(sent));
   const auto tasks = static_cast<double>(options.tasks);
   return {{"group_s", median(done)},

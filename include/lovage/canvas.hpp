@@ -329,10 +329,10 @@ template <class First, class... Rest>
 struct GroupTakes<First, Rest...> {
   using Own = typename StepOf<First>::Takes;
   using Others = typename GroupTakes<Rest...>::type;
-  static constexpr bool first_decides = std::tuple_size_v<Own> > 0;
-  static_assert(!first_decides || std::tuple_size_v<Others> == 0 || std::is_same_v<Own, Others>,
+  static constexpr bool kFirstDecides = std::tuple_size_v<Own> > 0;
+  static_assert(!kFirstDecides || std::tuple_size_v<Others> == 0 || std::is_same_v<Own, Others>,
                 "the members of a group miss different arguments: all of them are handed the same");
-  using type = std::conditional_t<first_decides, Own, Others>;
+  using type = std::conditional_t<kFirstDecides, Own, Others>;
 };
 
 Signature make_chain(const std::vector<Signature>& steps);

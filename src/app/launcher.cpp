@@ -39,6 +39,27 @@ Value result_tuple(const std::string& id, Value parent, Value children) {
   return tuple;
 }
 
+// A group's callbacks hang at its first member and take nothing of its result, as Celery's do.
+void hang_callbacks(const Object& group_options, Array& members) {
+  const Value* const given = group_options.find("link");
+  const Array* const callbacks = given != nullptr ? given->if_array() : nullptr;
+  if (callbacks == nullptr || members.empty() || members.front().if_object() == nullptr) return;
+  Array immutable = *callbacks;
+  for (auto& callback : immutable)
+    if (callback.if_object() != nullptr) callback.if_object()->set("immutable", Value(true));
+  const Value links{std::move(immutable)};
+  append_links(canvas_options(members.front()), "link", &links);
+}
+
+// A member that counts in no chord knows its group and its place there.
+void place_member(Value& member, const std::string& group_id, std::size_t place) {
+  if (canvas_kind(member) == CanvasKind::group) return;
+  Object& options = canvas_options(member);
+  const Value* const chord = options.find("chord");
+  if (chord == nullptr || chord->is_null()) options["group_id"] = Value(group_id);
+  if (Value& index = options["group_index"]; index.is_null()) index = Value(static_cast<std::int64_t>(place));
+}
+
 bool has_signature(const Object& options, std::string_view name) noexcept {
   const Value* const value = options.find(name);
   return value != nullptr && !value->is_null();
@@ -153,15 +174,7 @@ Result<void> Launcher::add_group(Value group, std::span<const Value> arguments, 
   const std::string group_id = text_option(options, "task_id").value_or(new_task_id());
   const Value* const chord = options.find("chord");
   const bool is_part = chord != nullptr && chord->if_object() != nullptr;  // each member counts in that chord
-  const Array* const callbacks = options.find("link") != nullptr ? options.find("link")->if_array() : nullptr;
-  if (callbacks != nullptr && !members->empty() && members->front().if_object() != nullptr) {
-    // As Celery does: after the first member, without its result.
-    Array immutable = *callbacks;
-    for (auto& callback : immutable)
-      if (callback.if_object() != nullptr) callback.if_object()->set("immutable", Value(true));
-    const Value links{std::move(immutable)};
-    append_links(canvas_options(members->front()), "link", &links);
-  }
+  hang_callbacks(options, *members);
   Array siblings = std::exchange(made_.results, {});
   for (std::size_t i = 0; i < members->size(); ++i) {
     Value member = std::move((*members)[i]);
@@ -173,9 +186,8 @@ Result<void> Launcher::add_group(Value group, std::span<const Value> arguments, 
     if (is_part) {
       for (const std::string_view name : {"group_id", "group_index", "chord"})
         set_default(own, name, options.find(name));
-    } else if (canvas_kind(member) != CanvasKind::group) {
-      if (own.find("chord") == nullptr || own.find("chord")->is_null()) own["group_id"] = Value(group_id);
-      if (Value& index = own["group_index"]; index.is_null()) index = Value(static_cast<std::int64_t>(i));
+    } else {
+      place_member(member, group_id, i);
     }
     if (auto added = add(std::move(member), arguments); !added) return added;
   }

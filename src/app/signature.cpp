@@ -82,7 +82,7 @@ void append(Object& options, std::string_view name, const Signature& signature) 
 
 ResultHandle single(const std::shared_ptr<const detail::ResultNode>& node, const std::shared_ptr<app::Core>& core) {
   if (node->is_group) throw Error("this workflow ends in a group: wrap it in a lovage::GroupSignature to send it");
-  return ResultHandle(core, *node);
+  return {core, *node};
 }
 
 }  // namespace
@@ -144,7 +144,7 @@ Signature& Signature::stamp(StampingVisitor& visitor, const Object& stamps, bool
 
 Signature& Signature::become(const Value& value) {
   Signature other = from_value(core_, value);
-  other.send_ = std::move(send_);
+  other.send_ = send_;
   return *this = std::move(other);
 }
 

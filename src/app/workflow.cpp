@@ -108,7 +108,7 @@ Value value_of(const ResultNode& node) {
   if (!node.is_group) return node.stored->result;
   Array list;
   for (const auto& child : node.children) list.push_back(value_of(*child));
-  return Value(std::move(list));
+  return list;
 }
 
 class EagerRun {
@@ -197,7 +197,7 @@ Value frozen_value(const Core& core, const Signature& signature) {
 
 GroupHandle group_handle(const std::shared_ptr<Core>& core, Node node) {
   if (!node || !node->is_group) throw Error("this workflow has one result, not a group's");
-  return GroupHandle(core, std::move(node));
+  return {core, std::move(node)};
 }
 
 Signature rebuild(const std::shared_ptr<Core>& core, Value value) {

@@ -1,6 +1,7 @@
 // SettlementRules: whom a task's end concerns beside those who wait for its own result.
 #include <algorithm>
 #include <iterator>
+#include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
@@ -69,7 +70,7 @@ Value request_value(const Job& job) {
                  {"kwargsrepr", Value(message.kwargsrepr)},
                  {"origin", Value(message.origin)},
                  {"reply_to", Value(message.reply_to)}};
-  return Value(std::move(request));
+  return request;
 }
 
 bool SettlementRules::is_news(const std::string& errback) const {
@@ -202,7 +203,7 @@ void SettlementRules::settle_chord_and_chain(Settlement& settlement, const Job& 
   count_part(settlement, job, ending.state, json_of(ending.exception));
   if (!job.embed->chain) return;
   Abandoned abandoned;
-  for (auto step = job.embed->chain->rbegin(); step != job.embed->chain->rend(); ++step) abandon(*step, abandoned);
+  for (const auto& step : std::views::reverse(*job.embed->chain)) abandon(step, abandoned);
   settle_abandoned(settlement, abandoned, ending, {job.root_id(), job.id()}, now);
 }
 

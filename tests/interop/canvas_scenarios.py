@@ -19,6 +19,7 @@ from celery.exceptions import ChordError, TimeoutError as WaitTimeout
 from celery.result import GroupResult
 
 import pyapp
+import waiting
 from pyapp import app
 
 WAIT = 20
@@ -416,6 +417,7 @@ def chunks(t):
 
 
 def main():
+    waiting.confirm_subscriptions()
     parser = argparse.ArgumentParser()
     parser.add_argument("--placement", required=True)
     parser.add_argument("--folder", required=True)

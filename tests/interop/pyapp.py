@@ -9,9 +9,6 @@ import time
 
 from celery import Celery
 
-import waiting
-
-waiting.confirm_subscriptions()
 app = Celery("interop", broker=os.environ["INTEROP_BROKER"], backend=os.environ["INTEROP_BACKEND"])
 app.conf.update(
     accept_content=["json", "msgpack"],

@@ -17,6 +17,7 @@ import uuid
 from celery.exceptions import TimeoutError as CeleryTimeout
 
 import pyapp
+import waiting
 
 WAIT = 30  # seconds until a result is missed
 SCENARIOS = {}
@@ -302,6 +303,7 @@ def run(name, folder):
 
 
 def main():
+    waiting.confirm_subscriptions()
     failures = 0
     for name in ARGUMENTS.only or SCENARIOS:
         outcome = run(name, ARGUMENTS.folder)
