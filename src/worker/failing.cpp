@@ -1,7 +1,6 @@
 // SettlementRules: whom a task's end concerns beside those who wait for its own result.
 #include <algorithm>
 #include <iterator>
-#include <ranges>
 #include <utility>
 
 #include <fmt/format.h>
@@ -203,7 +202,8 @@ void SettlementRules::settle_chord_and_chain(Settlement& settlement, const Job& 
   count_part(settlement, job, ending.state, json_of(ending.exception));
   if (!job.embed->chain) return;
   Abandoned abandoned;
-  for (const auto& step : std::views::reverse(*job.embed->chain)) abandon(step, abandoned);
+  const Array& steps = *job.embed->chain;
+  std::for_each(steps.rbegin(), steps.rend(), [&](const Value& step) { abandon(step, abandoned); });
   settle_abandoned(settlement, abandoned, ending, {job.root_id(), job.id()}, now);
 }
 
