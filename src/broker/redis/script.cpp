@@ -12,6 +12,7 @@
 #include "broker/redis/scripts/reserve.hpp"
 #include "broker/redis/scripts/settle.hpp"
 #include "broker/redis/scripts/settle_one.hpp"
+#include "broker/redis/scripts/settle_plain.hpp"
 #include "broker/redis/scripts/shared.hpp"
 #include "broker/redis/scripts/store_result.hpp"
 #include "broker/redis/scripts/take.hpp"
@@ -88,7 +89,8 @@ const Script& take_script() {
   return kScript;
 }
 const Script& settle_script() {
-  static const Script kScript{lua::kMarks, lua::kNow, lua::kStates, lua::kChords, lua::kGraphs, lua::kSettle};
+  static const Script kScript{lua::kMarks,  lua::kNow,    lua::kStates,     lua::kChords,
+                              lua::kGraphs, lua::kSettle, lua::kSettlePlain};
   return kScript;
 }
 const Script& settle_one_script() {
