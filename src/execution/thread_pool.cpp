@@ -286,6 +286,10 @@ void ThreadPool::report(std::vector<Outcome> outcomes) {
 }
 
 void ThreadPool::stop(UniqueFunction<void()> done) {
+  // A thread that stands in for the loop cannot await its own end.
+  if (!loop_.in_loop_thread()) {
+    return loop_.post([this, done = std::move(done)]() mutable { stop(std::move(done)); });
+  }
   if (!outstanding_.empty()) kill_all();
   end_threads();
   loop_.post(std::move(done));
