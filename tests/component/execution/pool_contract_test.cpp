@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include <lovage/error.hpp>
 
 #include "execution/pool_harness.hpp"
@@ -183,6 +185,26 @@ TEST_P(PoolContract, LooksAheadForShortTasksAlone) {
   EXPECT_GT(harness.pool->appetite(), slots + 16);
   harness.outcome_of(harness.submit("burn", {Value(30'000)}));
   EXPECT_EQ(harness.pool->appetite(), slots);
+}
+
+// As by a worker whose last outcome lets it end: then the thread that ran the task may be the one that asks.
+TEST(ThreadPool, MayBeStoppedByWhoeverStandsInForTheLoop) {
+  for (int round = 0; round < 50; ++round) {
+    PoolHarness harness({.pool = "threads", .concurrency = 1});
+    harness.start();
+    const JobId job = harness.submit("noop");
+    bool asked = false;
+    harness.run_until([&] {
+      if (harness.outcomes.contains(job) && !std::exchange(asked, true)) {
+        harness.pool->stop([&] {
+          harness.stopped = true;
+          harness.loop.stop();
+        });
+      }
+      return harness.stopped;
+    });
+    EXPECT_TRUE(harness.stopped);
+  }
 }
 
 TEST(MakePool, NamesTheNearestKnownPool) {
