@@ -49,6 +49,16 @@ Result<Array> starmaps_of(const Value& chunks) {
   return maps;
 }
 
+Result<void> expand_chunks(Value& signature) {
+  if (canvas_kind(signature) != CanvasKind::chunks) return {};
+  auto maps = starmaps_of(signature);
+  if (!maps) return tl::unexpected(maps.error());
+  Value group = wire::make_group(std::move(*maps));
+  canvas_options(group) = canvas_options(std::as_const(signature));
+  signature = std::move(group);
+  return {};
+}
+
 class Freezer {
  public:
   Result<void> freeze(Value& signature) {
@@ -60,8 +70,7 @@ class Freezer {
 
  private:
   Result<void> freeze_at(Value& signature) {
-    if (auto ok = check_object(signature); !ok) return ok;
-    if (auto ok = expand_chunks(signature); !ok) return ok;
+    if (auto ok = normalize(signature); !ok) return ok;
     Object& options = canvas_options(signature);
     const CanvasKind kind = canvas_kind(signature);
     if (kind == CanvasKind::chord) {
@@ -185,13 +194,14 @@ void pass_on(const Object& from, Value& to) {
   }
 }
 
-Result<void> expand_chunks(Value& signature) {
-  if (canvas_kind(signature) != CanvasKind::chunks) return {};
-  auto maps = starmaps_of(signature);
-  if (!maps) return tl::unexpected(maps.error());
-  Value group = wire::make_group(std::move(*maps));
-  canvas_options(group) = canvas_options(std::as_const(signature));
-  signature = std::move(group);
+Result<void> normalize(Value& signature) {
+  if (auto ok = check_object(signature); !ok) return ok;
+  if (auto ok = expand_chunks(signature); !ok) return ok;
+  if (canvas_kind(signature) == CanvasKind::task) return {};  // sent as it is, with what follows it
+  if (const auto rest = wire::list_of(canvas_options(std::as_const(signature)).find("chain"))) {
+    canvas_options(signature).erase("chain");
+    signature = followed_by(std::move(signature), *rest);
+  }
   return {};
 }
 
@@ -202,7 +212,7 @@ Result<void> unroll(Value chain, Array& steps, int depth, bool headers_hear) {
   const Object& options = canvas_options(std::as_const(chain));
   const std::size_t first = steps.size();
   for (auto& task : *tasks) {
-    if (auto ok = check_object(task); !ok) return ok;
+    if (auto ok = normalize(task); !ok) return ok;
     if (canvas_kind(task) != CanvasKind::chain) {
       steps.push_back(std::move(task));
     } else if (auto ok = unroll(std::move(task), steps, depth + 1, headers_hear); !ok) {
@@ -251,8 +261,7 @@ Array with_chords(Array steps) {
 Result<void> flatten(Array members, Array& header, int depth) {
   if (depth > kDeepest) return fail(Errc::too_large, "signatures nest too deeply");
   for (auto& member : members) {
-    if (auto ok = check_object(member); !ok) return ok;
-    if (auto ok = expand_chunks(member); !ok) return ok;
+    if (auto ok = normalize(member); !ok) return ok;
     Array* const inner = canvas_kind(member) == CanvasKind::group ? canvas_tasks(member) : nullptr;
     if (inner == nullptr) {
       header.push_back(std::move(member));

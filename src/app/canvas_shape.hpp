@@ -24,8 +24,10 @@ Result<std::uint64_t> place_in_chord(Value& signature, const std::string& group_
 Result<std::uint64_t> place_header(Array& header, const std::string& group_id, const Value& body);
 
 Result<void> check_object(const Value& signature);
-// Chunks are a group wherever they stand.
-Result<void> expand_chunks(Value& signature);
+// The forms that all others here read: chunks are a group wherever they stand, and what follows a whole workflow by an
+// option of its own makes a chain with it. Celery's workers hand what follows a chord to its body so. Fails with
+// bad_data for what is no signature.
+Result<void> normalize(Value& signature);
 // The steps of a chain without chains in it; what hangs at an inner chain hangs at its steps then. `headers_hear`: its
 // errbacks are also those of groups that something follows (task_allow_error_cb_on_chord_header).
 Result<void> unroll(Value chain, Array& steps, int depth, bool headers_hear = false);

@@ -52,9 +52,11 @@ Array errbacks_of(const Value& signature, int depth) {
 // A chord's and a chain's own ids are not what people wait for.
 std::string id_of(const Value& signature, int depth) {
   const CanvasKind kind = canvas_kind(signature);
+  const Value* const following = canvas_options(signature).find("chain");
   const Array* const tasks = canvas_tasks(signature);
   const Value* inner = kind == CanvasKind::chord ? chord_body(signature) : first_of(tasks);
   if (kind == CanvasKind::chain && inner != nullptr) inner = &tasks->back();
+  if (const Value* const last = following != nullptr ? first_of(following->if_array()) : nullptr) inner = last;
   if (inner != nullptr && depth < kDeepest) {
     if (std::string id = id_of(*inner, depth + 1); !id.empty()) return id;
   }

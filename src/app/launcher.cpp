@@ -87,8 +87,7 @@ Result<void> Launcher::add(Value signature, std::span<const Value> arguments, St
       if (auto ok = freeze(signature); !ok) return ok;
       if (auto ok = attach_callbacks(core_, signature); !ok) return ok;
     }
-    if (auto ok = check_object(signature); !ok) return ok;
-    if (auto ok = expand_chunks(signature); !ok) return ok;
+    if (auto ok = normalize(signature); !ok) return ok;
     switch (canvas_kind(signature)) {
       case CanvasKind::chain:
         return add_chain(std::move(signature), arguments, std::move(rest));

@@ -44,6 +44,8 @@ class Walk {
         add(signature);
         break;
     }
+    const Value* const following = canvas_options(signature).find("chain");
+    visit_all(following != nullptr ? following->if_array() : nullptr, counts, depth);
     if (counts) count(signature);
   }
 
@@ -68,7 +70,9 @@ class Walk {
     const Value* const chord = options.find("chord");
     const auto group_id = text_option(options, "group_id");
     if (chord == nullptr || chord->if_object() == nullptr || !group_id) return;
-    const std::string id = app::hearers_of(signature).id;
+    // A task counts by itself, whatever follows it.
+    const bool is_task = canvas_kind(signature) == CanvasKind::task;
+    const std::string id = is_task ? text_option(options, "task_id").value_or("") : app::hearers_of(signature).id;
     if (id.empty()) return;
     if (found_.parts.empty()) {
       found_.group_id = *group_id;

@@ -42,6 +42,10 @@ class Steps:
     def si(self, name, *args, **kwargs):
         return app.signature("interop." + name, args=args, kwargs=kwargs, queue=next(self.queues), immutable=True)
 
+    @staticmethod
+    def at(side, name, *args):
+        return app.signature("interop." + name, args=args, queue=QUEUES[side])
+
     def path(self):
         return os.path.join(self.folder, str(uuid.uuid4()))
 
@@ -273,6 +277,23 @@ def chain_chord_chain_chord(t):
         chord([t.s("add", 4), t.s("add", 5)], t.s("total")),
     )
     expect(flow().get(timeout=WAIT), 49)
+
+
+@scenario
+def chord_that_is_followed(t):
+    """One side begins the chord, the other ends its header: what it was told of what follows has to be enough."""
+    bodies = {
+        "task": lambda side: t.at(side, "total"),
+        "chain": lambda side: chain(t.at(side, "total"), t.at(side, "echo")),
+        "chord": lambda side: chord([t.at(side, "total"), t.at(side, "total")], t.at(side, "total")),
+    }
+    for first, other in ("py", "cpp"), ("cpp", "py"):
+        for (name, body), wanted in zip(bodies.items(), (26, 26, 39)):
+            header = [t.at(other, "add", 1), t.at(other, "add", 2)]
+            flow = chain(t.at(first, "echo", 5), chord(header, body(first)), t.at(other, "add", 13))
+            expect(flow().get(timeout=WAIT), wanted, f"{name} begun by {first}")
+            flow = chain(t.at(first, "echo", 5), chord(header, body(other)), chord([t.at(first, "add", 13)], t.at(other, "total")))
+            expect(flow().get(timeout=WAIT), wanted, f"{name} begun by {first}, then a chord")
 
 
 @scenario

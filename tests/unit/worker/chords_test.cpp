@@ -141,6 +141,61 @@ TEST(ChordJoin, AFailedPartFailsTheBodyByName) {
   EXPECT_THAT(settlement.ended_chord.value().task_ids, ElementsAre("a", "b"));
 }
 
+// Celery's workers hand what follows a chord to its body in this way.
+std::vector<Value> bodies_that_are_followed() {
+  const auto task = [](const std::string& id) { return signature(id, {}, {{"task_id", id}, {"queue", "celery"}}); };
+  const Object followed{{"chain", Array{task("last"), task("next")}}};
+  std::vector<Value> bodies{task("alone"), wire::make_chain({task("first"), task("second")}),
+                            wire::make_group({task("one"), task("other")}),
+                            wire::make_chord({task("part")}, task("inner"))};
+  for (auto& body : bodies) wire::canvas_options(body).set("chain", *followed.find("chain"));
+  return bodies;
+}
+
+// The names of all tasks that a message leads to, in the order in which they run.
+void add_names(const Value& any, std::vector<std::string>& names);
+void add_names_in_reverse(const std::optional<Array>& steps, std::vector<std::string>& names) {
+  if (!steps) return;
+  for (auto step = steps->rbegin(); step != steps->rend(); ++step) add_names(*step, names);
+}
+void add_names(const Value& any, std::vector<std::string>& names) {
+  if (const Array* const tasks = wire::canvas_tasks(any)) {
+    for (const auto& task : *tasks) add_names(task, names);
+    if (const Value* const body = wire::chord_body(any)) add_names(*body, names);
+  } else {
+    names.push_back(*any.find("task")->if_string());
+  }
+}
+std::vector<std::string> names_in(const wire::TaskMessage& message) {
+  std::vector<std::string> names{message.task};
+  const wire::Embed embed = body_of(message).embed;
+  if (embed.chord) add_names(*embed.chord, names);
+  add_names_in_reverse(embed.chain, names);
+  return names;
+}
+
+TEST(ChordJoin, WhatFollowsABodyOfAnyFormFollowsItsEnd) {
+  const std::vector<std::vector<std::string>> wanted{{"alone", "next", "last"},
+                                                     {"first", "second", "next", "last"},
+                                                     {"one", "next", "last"},
+                                                     {"part", "inner", "next", "last"}};
+  const auto bodies = bodies_that_are_followed();
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    const auto settlement = join(bodies[i], {R"([1, "a", "SUCCESS", 1])"});
+    ASSERT_FALSE(settlement.sends.empty()) << to_json(bodies[i]);
+    EXPECT_EQ(names_in(settlement.sends[0]), wanted[i]) << to_json(bodies[i]);
+  }
+}
+
+TEST(ChordJoin, WhatFollowsABodyThatCannotRunFailsWithIt) {
+  for (const auto& body : bodies_that_are_followed()) {
+    const auto settlement = join(body, {R"([1, "a", "REVOKED", null])"});
+    std::vector<std::string> failed;
+    for (const auto& result : settlement.results) failed.push_back(result.task_id);
+    EXPECT_THAT(failed, ::testing::IsSupersetOf({"next", "last"})) << to_json(body);
+  }
+}
+
 TEST(ChordJoin, AFailedInnerChordCountsInTheOuterOne) {
   const Object in_outer{{"group_id", Value("outer")},
                         {"group_index", Value(1)},
