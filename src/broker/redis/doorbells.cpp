@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace lovage::broker::redis {
@@ -11,15 +12,17 @@ struct Doorbells::Bell {
   std::string list;
   std::string inbox;
   bool armed = false;
-  bool unblocking = false;  // the server has been asked to end this wait
+  bool looked_into = false;  // its inbox, since it was armed
+  bool unblocking = false;   // the server has been asked to end this wait
   std::unique_ptr<client::RedisAsync> connection;
 };
 
 Doorbells::Doorbells(net::Loop& loop, client::RedisAsync::Options options, std::chrono::milliseconds wait,
-                     Events events)
+                     std::vector<std::string> marks, Events events)
     : loop_(loop),
       options_(std::move(options)),
       wait_seconds_(fmt::format("{:.3f}", std::chrono::duration<double>(wait).count())),
+      marks_(std::move(marks)),
       events_(std::move(events)) {
   options_.suspect_after += wait;
   options_.reply_timeout += wait;
@@ -60,16 +63,16 @@ void Doorbells::start_over(client::RedisAsync& commands) {
   }
 }
 
-void Doorbells::arm(const std::function<ScriptCall(const std::string& list)>& take_of) {
+void Doorbells::arm() {
   for (const auto& bell : bells_) {
     if (bell->armed || !bell->connection->connected()) continue;
     bell->armed = true;
-    bell->unblocking = false;
-    const ScriptCall take = take_of(bell->list);
+    bell->looked_into = bell->unblocking = false;
     std::string bytes;
     client::append_command(bytes, {"BLMOVE", bell->list, bell->inbox, "RIGHT", "LEFT", wait_seconds_});
-    std::string key_count;
-    client::append_command(bytes, words_of(take, Send::by_sha, key_count));
+    std::vector<std::string_view> others{"EXISTS", bell->list};
+    others.insert(others.end(), marks_.begin(), marks_.end());
+    client::append_command(bytes, others);
     bell->connection->pipeline(std::move(bytes), 2, [this, at = bell.get()](auto replies) {
       at->armed = false;
       if (replies) answered(*at, (*replies)[0], (*replies)[1]);  // else on_reconnected
@@ -77,16 +80,17 @@ void Doorbells::arm(const std::function<ScriptCall(const std::string& list)>& ta
   }
 }
 
-void Doorbells::answered(Bell& bell, const client::RedisReply& wait, client::RedisReply& take) {
-  if (take.items.size() == 2) return events_.on_taken(bell.list, std::move(take.items[1].text));
-  if (is_noscript(take)) {
-    bell.connection->command({"SCRIPT", "LOAD", take_script().text()}, [](const Result<client::RedisReply>&) {});
-  }
+void Doorbells::looked_into() noexcept {
+  for (const auto& bell : bells_) bell->looked_into = true;
+}
+
+void Doorbells::answered(Bell& bell, client::RedisReply& wait, const client::RedisReply& others) {
   // READONLY and the like: the connection is made anew, and finds the master again.
   if (client::wants_another_server(wait)) return;
   if (wait.is_error()) return events_.on_refused(bell.list, wait.text);
-  const bool empty = take.items.size() == 1 && take.items[0].integer == 1;
-  empty || (wait.is_nil() && take.is_error()) ? events_.on_quiet() : events_.on_ring(bell.list);
+  if (wait.is_nil()) return events_.on_quiet();
+  const bool plain = !bell.looked_into && !others.is_error() && others.integer == 0;
+  plain ? events_.on_plain(bell.list, std::move(wait.text)) : events_.on_ring(bell.list);
 }
 
 void Doorbells::unblock(client::RedisAsync& commands) {

@@ -1,17 +1,15 @@
 // The waits of an idle worker: one BLMOVE per list, each on a connection of its own, from the list into the
-// incarnation's inbox for it. A wait is only a doorbell: what it brought is reserved by the take script, which the
-// server carries out right behind the wait, or where that cannot tell by the reserve script.
+// incarnation's inbox for it. Behind it, on the same connection, the server says whether what came is plain: nothing
+// else waits in the list, and nothing is marked. Plain messages may be run at once; all others are reserved first.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/unique_function.hpp"
-#include "broker/redis/script.hpp"
 #include "client/redis_async.hpp"
 
 namespace lovage::broker::redis {
@@ -20,13 +18,15 @@ namespace lovage::broker::redis {
 class Doorbells {
  public:
   struct Events {
-    UniqueFunction<void(const std::string& list, std::string message)> on_taken;
-    UniqueFunction<void(const std::string& list)> on_ring;         // something may be in its inbox
-    UniqueFunction<void(const std::string& list)> on_reconnected;  // or have been taken, unheard
+    UniqueFunction<void(const std::string& list, std::string message)> on_plain;  // it is in the inbox
+    UniqueFunction<void(const std::string& list)> on_ring;                        // something is in its inbox
+    UniqueFunction<void(const std::string& list)> on_reconnected;                 // or have been taken, unheard
     UniqueFunction<void()> on_quiet;  // a wait ended with nothing (timeout, unblocked); may be armed again
     UniqueFunction<void(const std::string& list, const std::string& error)> on_refused;
   };
-  Doorbells(net::Loop& loop, client::RedisAsync::Options options, std::chrono::milliseconds wait, Events events);
+  // `marks`: keys that exist where some message is marked.
+  Doorbells(net::Loop& loop, client::RedisAsync::Options options, std::chrono::milliseconds wait,
+            std::vector<std::string> marks, Events events);
   Doorbells(const Doorbells&) = delete;
   Doorbells& operator=(const Doorbells&) = delete;
   ~Doorbells();
@@ -34,9 +34,10 @@ class Doorbells {
   void add(const std::string& list_key, const std::string& inbox_key);
   void remove(const std::string& list_key);  // its connection goes; unblock() first
 
-  // Starts a wait on every list that has none, and behind it the call that `take_of` makes for the list. `wait` is the
-  // server-side timeout.
-  void arm(const std::function<ScriptCall(const std::string& list)>& take_of);
+  // Starts a wait on every list that has none. `wait` is the server-side timeout.
+  void arm();
+  // An inbox was looked into: what the waits of now bring may have been found there, and only rings.
+  void looked_into() noexcept;
   // The connection `commands` was lost, and is there again: those of the waits may be as dead, unheard. Makes them
   // anew.
   void start_over(client::RedisAsync& commands);
@@ -50,12 +51,13 @@ class Doorbells {
 
  private:
   struct Bell;
-  void answered(Bell& bell, const client::RedisReply& wait, client::RedisReply& take);
+  void answered(Bell& bell, client::RedisReply& wait, const client::RedisReply& others);
   static void unblock(const std::shared_ptr<Bell>& bell, client::RedisAsync& commands);
 
   net::Loop& loop_;
   client::RedisAsync::Options options_;
   std::string wait_seconds_;
+  std::vector<std::string> marks_;
   Events events_;
   std::vector<std::shared_ptr<Bell>> bells_;
 };

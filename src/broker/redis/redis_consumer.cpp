@@ -51,7 +51,7 @@ void RedisConsumer::start(ConsumerEvents& events) {
   commands_ = std::make_unique<client::RedisAsync>(loop_, std::move(options), std::move(calls));
 
   Doorbells::Events bells;
-  bells.on_taken = [this](const std::string& list, std::string message) { taken(list, std::move(message)); };
+  bells.on_plain = [this](const std::string& list, std::string message) { came(list, std::move(message)); };
   bells.on_reconnected = [this](const std::string& list) {
     if (state_ == State::ready) compare_count();
     rung(list);
@@ -62,7 +62,9 @@ void RedisConsumer::start(ConsumerEvents& events) {
     server_refused("wait for messages", {Errc::refused, list + ": " + error});
   };
   const auto third = setup_.options.lease / 3;
-  bells_ = std::make_unique<Doorbells>(loop_, connection_options(setup_, "doorbell"), third, std::move(bells));
+  const auto& [keys, id] = std::tie(setup_.keys, setup_.incarnation);
+  bells_ = std::make_unique<Doorbells>(loop_, connection_options(setup_, "doorbell"), third,
+                                       std::vector{keys.marks(), keys.held_marks(id)}, std::move(bells));
   for (const auto& queue : setup_.options.queues) add_lists(queue);
   commands_->connect();
   ticks_ = loop_.every(third, [this] { tick(); });
@@ -105,6 +107,7 @@ void RedisConsumer::connected() {
   for (const Script* script : {&reserve_script(), &take_script(), &settle_script(), &settle_one_script()}) {
     commands_->command({"SCRIPT", "LOAD", script->text()}, [](const Result<client::RedisReply>&) {});
   }
+  resend_takes();
   registered_ ? check_registration() : register_incarnation();
 }
 
@@ -268,7 +271,10 @@ void RedisConsumer::try_again() {
   paused_ = false;
   look_everywhere();
   if (state_ == State::adopting && commands_->connected()) registered_ ? check_registration() : register_incarnation();
-  if (state_ == State::ready) resend_refused_batches();
+  if (state_ == State::ready) {
+    if (!refused_takes_.empty()) resend_takes();
+    resend_refused_batches();
+  }
   pump_at_end_of_turn();
 }
 

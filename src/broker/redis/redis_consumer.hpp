@@ -73,8 +73,7 @@ class RedisConsumer final : public Consumer {
     std::string key;
     std::string inbox;
     std::string schedule;
-    bool active = true;         // cancelled queues stay known: reservations may still name them
-    std::uint64_t awaited = 0;  // token of what its wait brings; 0: that has come by another way
+    bool active = true;  // cancelled queues stay known: reservations may still name them
   };
 
   // --- lifecycle: redis_consumer.cpp
@@ -100,8 +99,9 @@ class RedisConsumer final : public Consumer {
 
   // --- reserving: reserving.cpp
   std::deque<List>::iterator find_list(const std::string& key);
-  ScriptCall take_call(const std::string& list_key);
-  void taken(const std::string& list_key, std::string message);
+  void came(const std::string& list_key, std::string message);
+  void send_take(Token token, std::shared_ptr<const ScriptCall> call);
+  void resend_takes();
   void rung(const std::string& list_key);
   void look_everywhere();
   void send_reserves();
@@ -116,6 +116,7 @@ class RedisConsumer final : public Consumer {
     std::size_t messages = 0;
     std::size_t bytes = 0;
     std::uint64_t wishes = 0;
+    bool looks = false;              // into inboxes
     std::vector<std::size_t> order;  // positions in lists_
   };
   void reserved(const Asked& asked, Result<client::RedisReply> reply);
@@ -165,7 +166,9 @@ class RedisConsumer final : public Consumer {
   // What the server's hash holds of ours, as of the replies that have come: by token.
   std::unordered_map<std::uint64_t, Held> held_;
   std::uint64_t next_token_ = 1;
-  std::set<std::string> unknown_;  // tasks that this worker has given back because it does not know them
+  std::map<std::uint64_t, std::shared_ptr<const ScriptCall>> takes_;  // by token, until they are answered
+  std::set<std::uint64_t> refused_takes_;  // of these: nothing is reserved or settled until they have been sent again
+  std::set<std::string> unknown_;          // tasks that this worker has given back because it does not know them
 
   std::size_t credit_ = 0;
   std::size_t credit_bytes_ = 0;

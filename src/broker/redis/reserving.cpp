@@ -51,35 +51,51 @@ std::deque<RedisConsumer::List>::iterator RedisConsumer::find_list(const std::st
   return std::find_if(lists_.begin(), lists_.end(), [&](const List& list) { return list.key == key; });
 }
 
-// What may come unasked is no more than what was wanted when the wait began.
-ScriptCall RedisConsumer::take_call(const std::string& list_key) {
-  List& list = *find_list(list_key);
-  list.awaited = next_token_++;
-  const auto& [keys, id] = std::tie(setup_.keys, setup_.incarnation);
-  const std::size_t budget = credit_untouched_ ? kAnySize : credit_bytes_;
-  return {&take_script(),
-          {keys.incarnations(), keys.reserved(id), keys.held_marks(id), keys.marks(), list.key, list.inbox},
-          {id.get(), std::to_string(list.awaited), list.name, std::to_string(held_.size() + credit_),
-           std::to_string(budget)}};
-}
-
-// A wait brought one message, and there was nothing else: it is reserved already.
-void RedisConsumer::taken(const std::string& list_key, std::string message) {
-  pump_at_end_of_turn();
+// A wait brought one message, and there is nothing else. An idle worker runs it while the server reserves it, where no
+// other call of its own can have found the message in the inbox.
+void RedisConsumer::came(const std::string& list_key, std::string message) {
   const auto list = find_list(list_key);
-  if (list == lists_.end() || list->awaited == 0) return;
+  if (list == lists_.end()) return;
+  const bool is_wanted = wants_more() && (credit_untouched_ || message.size() <= credit_bytes_);
+  const bool is_looked_for = look_ || in_flight_ > 0;
+  if (state_ != State::ready || stopping_ || !list->active || !is_wanted || is_looked_for) return rung(list_key);
+  pump_at_end_of_turn();
   Delivery delivery;
-  delivery.token = Token(std::exchange(list->awaited, 0));
+  delivery.token = Token(next_token_++);
   delivery.queue = list->queue;
   delivery.step = list->step;
   delivery.bytes = std::move(message);
   held_.try_emplace(delivery.token.get(), Held{.list = static_cast<std::size_t>(list - lists_.begin())});
-  credit_ -= std::min<std::size_t>(credit_, 1);
+  credit_ -= 1;
   credit_bytes_ -= std::min(credit_bytes_, delivery.bytes.size());
   credit_untouched_ = false;
+  auto call = std::make_shared<ScriptCall>();
+  const auto& [keys, id] = std::tie(setup_.keys, setup_.incarnation);
+  call->script = &take_script();
+  call->keys = {keys.incarnations(), keys.reserved(id), list->inbox};
+  call->args = {id.get(), reservation_field(delivery.token, list->name), delivery.bytes};
+  send_take(delivery.token, takes_.insert_or_assign(delivery.token.get(), std::move(call)).first->second);
   std::vector<Delivery> deliveries;
   deliveries.push_back(std::move(delivery));
   events_->on_deliveries(std::move(deliveries));
+}
+
+void RedisConsumer::send_take(Token token, std::shared_ptr<const ScriptCall> call) {
+  run(*commands_, std::move(call), [this, token](const Result<client::RedisReply>& reply) {
+    if (!reply) return;        // sent again after the reconnect
+    if (!reply->is_error()) {  // what is not ours is fenced
+      takes_.erase(token.get());
+      return;
+    }
+    refused_takes_.insert(token.get());
+    server_refused("reserve a message", client::failure_of(*reply));
+  });
+}
+
+// Before anything else that could find these messages in their inboxes, or miss their reservations.
+void RedisConsumer::resend_takes() {
+  refused_takes_.clear();
+  for (const auto& [token, call] : takes_) send_take(Token(token), call);
 }
 
 // An idle worker is told by the ring where to look: all other lists were empty, and ring for themselves.
@@ -97,7 +113,7 @@ void RedisConsumer::look_everywhere() {
 }
 
 void RedisConsumer::send_reserves() {
-  if (lists_.empty() || paused_) return;
+  if (lists_.empty() || paused_ || !refused_takes_.empty()) return;
   // A worker that has enough ends the waits; so does one that would ask, when each of them could bring one too many.
   const auto promised = [this] { return asked_ + bells_->waiting(); };
   if (!wants_more() || (hungry_ && in_flight_ == 0 && credit_ <= promised())) bells_->unblock(*commands_);
@@ -113,8 +129,7 @@ void RedisConsumer::send_reserves() {
   }
   // Only a worker whose lease was renewed a short while ago goes on waiting.
   const bool idle = !hungry_ && in_flight_ == 0 && wants_more();
-  if (idle && setup_.heartbeat->is_fresh(setup_.options.lease * 2 / 3))
-    bells_->arm([this](const auto& list) { return take_call(list); });
+  if (idle && setup_.heartbeat->is_fresh(setup_.options.lease * 2 / 3)) bells_->arm();
 }
 
 std::shared_ptr<ScriptCall> RedisConsumer::reserve_call(std::size_t messages, std::size_t bytes) {
@@ -130,7 +145,7 @@ std::shared_ptr<ScriptCall> RedisConsumer::reserve_call(std::size_t messages, st
 
 void RedisConsumer::send_reserve(std::size_t messages, std::size_t bytes) {
   auto call = reserve_call(messages, bytes);
-  Asked asked{next_token_, messages, bytes, wishes_, {}};
+  Asked asked{next_token_, messages, bytes, wishes_, look_, {}};
   const bool all = everywhere_ || rung_.empty();
   // By priority step, and within one step the queues take turns.
   for (std::size_t i = 0; i < lists_.size(); ++i) {
@@ -164,6 +179,7 @@ void RedisConsumer::reserved(const Asked& asked, Result<client::RedisReply> repl
   asked_ -= asked.messages;
   asked_bytes_ -= asked.bytes;
   if (!reply) return;  // what it reserved is adopted after the reconnect
+  if (asked.looks) bells_->looked_into();
   if (reply->is_error()) {
     paused_ = true;
     return server_refused("reserve messages", client::failure_of(*reply));
@@ -303,7 +319,6 @@ void RedisConsumer::adopt(std::vector<std::string> fields, UniqueFunction<void()
                           if (list == lists_.end()) continue;
                           const auto at = static_cast<std::size_t>(list - lists_.begin());
                           if (!held_.try_emplace(reservation.token.get(), Held{.list = at}).second) continue;
-                          if (list->awaited == reservation.token.get()) list->awaited = 0;
                           Delivery delivery;
                           delivery.token = reservation.token;
                           delivery.queue = list->queue;

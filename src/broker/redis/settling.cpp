@@ -99,7 +99,7 @@ void RedisConsumer::fill_batch() {
 }
 
 void RedisConsumer::send_settlements() {
-  while (outstanding_.size() < kBatchesInFlight) {
+  while (outstanding_.size() < kBatchesInFlight && refused_takes_.empty()) {
     fill_batch();
     if (!batch_) return;
     batch_->seal(answered_.size() < kForgottenAtOnce ? std::vector<std::uint64_t>{} : std::exchange(answered_, {}));

@@ -1,12 +1,14 @@
-// The take script: reserves the message that a wait has brought into its inbox. It is sent behind the wait on the same
-// connection, so that its reply comes together with the wait's.
+// The take script: reserves what a wait has brought into an inbox and the worker has heard of from the wait itself. The
+// worker does not await the answer before it runs the message; what it sends later comes behind this script.
 //
-// KEYS  1 incarnations  2 reserved:<id>  3 held-marks:<id>  4 marks  5 the list  6 its inbox
-// ARGV  1 id  2 token  3 the list's name without prefix  4 most messages that the incarnation may hold  5 byte budget
-// Returns {1} when the inbox is empty, {2, message} when it was reserved under the token, and {0} when it takes the
-// reserve script to say: more than one message waits, one may bear a mark, a limit is reached.
+// KEYS  1 incarnations  2 reserved:<id>  3 the inbox
+// ARGV  1 id  2 the reservation's field, "token:list"  3 the message
+// Returns 1 when the message is reserved under the token, and 0 when it is another's: the incarnation is not registered
+// any more, or the message has left the inbox. Whoever settles it then is fenced.
 //
-// Kill-safe: as the reserve script. The pop is the first write, so that a full memory cannot stop what follows it.
+// Safe to repeat. Kill-safe: until then the message is in the inbox, which is given back with the incarnation; the
+// server is asked before the message runs, so one that kills its worker is reserved by then. The removal is the first
+// write, so that a full memory cannot stop what follows it.
 #pragma once
 
 #include <string_view>
@@ -14,14 +16,15 @@
 namespace lovage::broker::redis::lua {
 
 inline constexpr std::string_view kTake = R"lua(
-local incarnations, reserved, held_marks, marks, list, inbox = unpack(KEYS)
-local message = redis.call('RPOP', inbox)
-if not message then return {1} end
-if #message <= tonumber(ARGV[5]) and redis.call('EXISTS', held_marks, marks, list, inbox) == 0 and
-  redis.call('HLEN', reserved) < tonumber(ARGV[4]) and redis.call('HEXISTS', incarnations, ARGV[1]) == 1 and
-  type(redis.pcall('HSET', reserved, ARGV[2] .. ':' .. ARGV[3], message)) == 'number' then return {2, message} end
+local incarnations, reserved, inbox = unpack(KEYS)
+local id, field, message = unpack(ARGV)
+if redis.call('HEXISTS', incarnations, id) == 0 or redis.call('LREM', inbox, -1, message) == 0 then
+  return redis.call('HEXISTS', reserved, field)
+end
+local stored = redis.pcall('HSET', reserved, field, message)
+if type(stored) == 'number' then return 1 end
 redis.call('RPUSH', inbox, message)
-return {0}
+return stored
 )lua";
 
 }  // namespace lovage::broker::redis::lua
