@@ -130,6 +130,10 @@ Answers::iterator answer_for(Answers& answers, Token token) {
 broker::SettleStatus Worker::settle(broker::Settlement settlement) {
   const Token token = settlement.token;
   on_loop([&](broker::Consumer& consumer) { consumer.settle(std::move(settlement)); });
+  return await_settled(token);
+}
+
+broker::SettleStatus Worker::await_settled(Token token) {
   std::unique_lock lock(mutex_);
   await(lock, "on_settled", [&] { return answer_for(settled_, token) != settled_.end(); });
   const auto answer = answer_for(settled_, token);

@@ -84,6 +84,7 @@ class Worker final : public broker::ConsumerEvents {
   // Settles and waits for the answer.
   broker::SettleStatus settle(broker::Settlement settlement);
   broker::SettleStatus settle(Token token, broker::Disposal disposal = broker::Disposal::acknowledge);
+  broker::SettleStatus await_settled(Token token);
   broker::SettleStatus record_start(Token token);
   void store_state(Token token, broker::StoreResult result);
   // Stops reserving; what had come and was not taken by the test.

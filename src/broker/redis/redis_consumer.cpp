@@ -107,7 +107,7 @@ void RedisConsumer::connected() {
   for (const Script* script : {&reserve_script(), &take_script(), &settle_script(), &settle_one_script()}) {
     commands_->command({"SCRIPT", "LOAD", script->text()}, [](const Result<client::RedisReply>&) {});
   }
-  resend_takes();
+  take_all_again();
   registered_ ? check_registration() : register_incarnation();
 }
 
@@ -207,6 +207,7 @@ void RedisConsumer::tick() {
   if (setup_.heartbeat->lost && registered_ && !close_done_) return lost();
   if (state_ != State::ready) return;
   ask_for_time();
+  take_all();
   compare_count();
   adopt_continuations();
   alone_ = false;  // somebody else may have taken the suspect
@@ -219,6 +220,7 @@ void RedisConsumer::lost() {
   state_ = State::lost;
   ticks_.reset();
   due_timer_.reset();
+  take_timer_.reset();
   later([this] {
     bells_.reset();
     commands_->close();
@@ -272,7 +274,7 @@ void RedisConsumer::try_again() {
   look_everywhere();
   if (state_ == State::adopting && commands_->connected()) registered_ ? check_registration() : register_incarnation();
   if (state_ == State::ready) {
-    if (!refused_takes_.empty()) resend_takes();
+    if (take_refused_) take_all_again();
     resend_refused_batches();
   }
   pump_at_end_of_turn();
@@ -293,6 +295,7 @@ void RedisConsumer::cancel_queue(const std::string& queue) {
   if (state_ == State::idle) return;
   auto call = std::make_shared<ScriptCall>();
   call->script = &empty_inboxes_script();
+  take_all();
   bells_->unblock(*commands_);
   for (List& list : lists_) {
     if (list.queue != queue || !list.active) continue;
@@ -338,6 +341,7 @@ void RedisConsumer::advance_shutdown() {
 
 void RedisConsumer::give_everything_back() {
   giving_back_ = true;
+  take_all();
   const auto& [keys, id] = std::tie(setup_.keys, setup_.incarnation);
   auto call = std::make_shared<ScriptCall>();
   call->script = &give_back_script();

@@ -100,8 +100,9 @@ class RedisConsumer final : public Consumer {
   // --- reserving: reserving.cpp
   std::deque<List>::iterator find_list(const std::string& key);
   void came(const std::string& list_key, std::string message);
-  void send_take(Token token, std::shared_ptr<const ScriptCall> call);
-  void resend_takes();
+  void take(Token token);
+  void take_all();
+  void take_all_again();
   void rung(const std::string& list_key);
   void look_everywhere();
   void send_reserves();
@@ -136,6 +137,7 @@ class RedisConsumer final : public Consumer {
   void ask_for_bindings(const std::string& exchange);
   void fill_batch();
   bool add_to_batch(SettleItem& item);  // false: it has no room, and was not taken
+  [[nodiscard]] std::optional<InboxMessage> place_of(Token token) const;
   void send_new_batch(const SettleBatch& batch);
   void send_batch(const SettleBatch& batch, Send how = Send::by_sha);
   void resend_batches();
@@ -166,9 +168,18 @@ class RedisConsumer final : public Consumer {
   // What the server's hash holds of ours, as of the replies that have come: by token.
   std::unordered_map<std::uint64_t, Held> held_;
   std::uint64_t next_token_ = 1;
-  std::map<std::uint64_t, std::shared_ptr<const ScriptCall>> takes_;  // by token, until they are answered
-  std::set<std::uint64_t> refused_takes_;  // of these: nothing is reserved or settled until they have been sent again
-  std::set<std::string> unknown_;          // tasks that this worker has given back because it does not know them
+  // Messages that a wait has brought and that run already, while they are still in their inbox: by token. Most are
+  // settled from there. Nothing else is done with messages or inboxes before the server has been asked to reserve
+  // these.
+  struct Untaken {
+    std::shared_ptr<const ScriptCall> take;
+    bool asked = false;
+    std::uint64_t batch = 0;  // what settles it once it is reserved; 0: nothing waits for that
+  };
+  std::map<std::uint64_t, Untaken> untaken_;
+  bool take_refused_ = false;  // one was: nothing is reserved or settled until they have been asked for again
+  net::Registration take_timer_;
+  std::set<std::string> unknown_;  // tasks that this worker has given back because it does not know them
 
   std::size_t credit_ = 0;
   std::size_t credit_bytes_ = 0;

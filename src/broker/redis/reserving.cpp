@@ -18,6 +18,8 @@ constexpr std::size_t kWorthAsking = 32;
 constexpr std::size_t kAdoptAtOnce = 64;
 constexpr std::size_t kContinuationsAtOnce = 16;
 constexpr std::size_t kContinuationBytesAtOnce = 1u << 20;
+constexpr std::size_t kMostInInbox = 16u << 10;    // bytes of a message that is run while it is there
+constexpr std::chrono::milliseconds kInInbox{20};  // how long it may be there then
 constexpr std::size_t kAnySize = std::numeric_limits<std::int32_t>::max();  // the server has no larger values
 constexpr std::chrono::milliseconds kLongestWait = std::chrono::years(100);
 
@@ -51,14 +53,15 @@ std::deque<RedisConsumer::List>::iterator RedisConsumer::find_list(const std::st
   return std::find_if(lists_.begin(), lists_.end(), [&](const List& list) { return list.key == key; });
 }
 
-// A wait brought one message, and there is nothing else. An idle worker runs it while the server reserves it, where no
-// other call of its own can have found the message in the inbox.
+// A wait brought one message, and there is nothing else. An idle worker runs it at once, where no other call of its own
+// can have found it in the inbox.
 void RedisConsumer::came(const std::string& list_key, std::string message) {
   const auto list = find_list(list_key);
   if (list == lists_.end()) return;
-  const bool is_wanted = wants_more() && (credit_untouched_ || message.size() <= credit_bytes_);
+  const bool is_small = message.size() <= kMostInInbox && (credit_untouched_ || message.size() <= credit_bytes_);
   const bool is_looked_for = look_ || in_flight_ > 0;
-  if (state_ != State::ready || stopping_ || !list->active || !is_wanted || is_looked_for) return rung(list_key);
+  if (state_ != State::ready || stopping_ || !list->active || !wants_more() || !is_small || is_looked_for)
+    return rung(list_key);
   pump_at_end_of_turn();
   Delivery delivery;
   delivery.token = Token(next_token_++);
@@ -74,28 +77,42 @@ void RedisConsumer::came(const std::string& list_key, std::string message) {
   call->script = &take_script();
   call->keys = {keys.incarnations(), keys.reserved(id), list->inbox};
   call->args = {id.get(), reservation_field(delivery.token, list->name), delivery.bytes};
-  send_take(delivery.token, takes_.insert_or_assign(delivery.token.get(), std::move(call)).first->second);
+  untaken_.insert_or_assign(delivery.token.get(), Untaken{std::move(call)});
+  if (!take_timer_) {
+    take_timer_ = loop_.after(kInInbox, [this] {
+      take_timer_.reset();
+      take_all();
+    });
+  }
   std::vector<Delivery> deliveries;
   deliveries.push_back(std::move(delivery));
   events_->on_deliveries(std::move(deliveries));
 }
 
-void RedisConsumer::send_take(Token token, std::shared_ptr<const ScriptCall> call) {
-  run(*commands_, std::move(call), [this, token](const Result<client::RedisReply>& reply) {
-    if (!reply) return;        // sent again after the reconnect
-    if (!reply->is_error()) {  // what is not ours is fenced
-      takes_.erase(token.get());
-      return;
-    }
-    refused_takes_.insert(token.get());
-    server_refused("reserve a message", client::failure_of(*reply));
-  });
+void RedisConsumer::take_all() {
+  for (const auto& [token, untaken] : untaken_) {
+    if (!untaken.asked) take(Token(token));
+  }
 }
 
-// Before anything else that could find these messages in their inboxes, or miss their reservations.
-void RedisConsumer::resend_takes() {
-  refused_takes_.clear();
-  for (const auto& [token, call] : takes_) send_take(Token(token), call);
+void RedisConsumer::take_all_again() {
+  take_refused_ = false;
+  for (const auto& [token, untaken] : untaken_) take(Token(token));
+}
+
+void RedisConsumer::take(Token token) {
+  Untaken& untaken = untaken_.at(token.get());
+  untaken.asked = true;
+  run(*commands_, untaken.take, [this, token](const Result<client::RedisReply>& reply) {
+    if (!reply) return;  // asked again after the reconnect
+    if (reply->is_error()) {
+      take_refused_ = true;
+      return server_refused("reserve a message", client::failure_of(*reply));
+    }
+    const auto taken = untaken_.extract(token.get());  // or not ours: then its settlement is fenced
+    const auto waits = taken ? outstanding_.find(taken.mapped().batch) : outstanding_.end();
+    if (waits != outstanding_.end()) send_batch(waits->second);
+  });
 }
 
 // An idle worker is told by the ring where to look: all other lists were empty, and ring for themselves.
@@ -113,7 +130,7 @@ void RedisConsumer::look_everywhere() {
 }
 
 void RedisConsumer::send_reserves() {
-  if (lists_.empty() || paused_ || !refused_takes_.empty()) return;
+  if (lists_.empty() || paused_ || take_refused_) return;
   // A worker that has enough ends the waits; so does one that would ask, when each of them could bring one too many.
   const auto promised = [this] { return asked_ + bells_->waiting(); };
   if (!wants_more() || (hungry_ && in_flight_ == 0 && credit_ <= promised())) bells_->unblock(*commands_);
@@ -144,6 +161,7 @@ std::shared_ptr<ScriptCall> RedisConsumer::reserve_call(std::size_t messages, st
 }
 
 void RedisConsumer::send_reserve(std::size_t messages, std::size_t bytes) {
+  take_all();
   auto call = reserve_call(messages, bytes);
   Asked asked{next_token_, messages, bytes, wishes_, look_, {}};
   const bool all = everywhere_ || rung_.empty();

@@ -89,12 +89,12 @@ const Script& take_script() {
   return kScript;
 }
 const Script& settle_script() {
-  static const Script kScript{lua::kMarks,  lua::kNow,    lua::kStates,     lua::kChords,
-                              lua::kGraphs, lua::kSettle, lua::kSettlePlain};
+  static const Script kScript{lua::kMarks,      lua::kNow,    lua::kStates, lua::kChords,
+                              lua::kGraphLasts, lua::kGraphs, lua::kSettle, lua::kSettlePlain};
   return kScript;
 }
 const Script& settle_one_script() {
-  static const Script kScript{lua::kSettleOne};
+  static const Script kScript{lua::kGraphLasts, lua::kSettleOne};
   return kScript;
 }
 const Script& register_script() {
@@ -162,11 +162,11 @@ const Script& save_group_script() {
   return kScript;
 }
 const Script& store_graph_script() {
-  static const Script kScript{lua::kGraphs, lua::kStoreGraph};
+  static const Script kScript{lua::kGraphLasts, lua::kGraphs, lua::kStoreGraph};
   return kScript;
 }
 const Script& use_graph_script() {
-  static const Script kScript{lua::kGraphs, lua::kUseGraph};
+  static const Script kScript{lua::kGraphLasts, lua::kGraphs, lua::kUseGraph};
   return kScript;
 }
 const Script& put_back_unacked_script() {

@@ -1,7 +1,5 @@
 #include "broker/redis/settle_batch.hpp"
 
-#include <array>
-#include <charconv>
 #include <utility>
 
 #include "client/redis_reply.hpp"
@@ -100,22 +98,6 @@ std::size_t SettleItem::values() const {
   return sum;
 }
 
-void SettleBatch::Words::add(std::string_view word) {
-  client::append_word(bytes, word);
-  ++count;
-}
-
-void SettleBatch::Words::add(std::uint64_t number) {
-  std::array<char, 20> digits{};
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-  add(std::string_view(digits.data(), end));
-}
-
-void SettleBatch::Words::add(const Words& more) {
-  bytes += more.bytes;
-  count += more.count;
-}
-
 SettleBatch::SettleBatch(const Keys& keys, const IncarnationId& incarnation, ResultStore results, int broker_db,
                          std::uint64_t number)
     : keys_(&keys), incarnation_(incarnation), results_(std::move(results)), broker_db_(broker_db), number_(number) {
@@ -139,6 +121,7 @@ bool SettleBatch::has_room_for(const SettleItem& item) const {
 }
 
 void SettleBatch::add(SettleItem&& item) {
+  lone_ = items_ == 0 ? LoneSettlement::of(item, *keys_, incarnation_, results_, broker_db_) : std::nullopt;
   ++items_;
   bytes_ += bytes_of(item);
   values_ += item.values();
@@ -228,7 +211,7 @@ void SettleBatch::add_chord_keys(const ChordKeys& keys, Words& words) {
   for (const auto* key : {&keys.parts, &keys.size, &keys.more}) words.add(index_of(*key));
 }
 
-SettleBatch::Words SettleBatch::workflow_words(const Settlement& settlement) {
+Words SettleBatch::workflow_words(const Settlement& settlement) {
   Words words;
   if (!is_of_a_workflow(settlement)) return words;
   words.add(settlement.chords.size());
@@ -299,13 +282,13 @@ void SettleBatch::add_disposal(const SettleItem& item) {
   }
 }
 
-void SettleBatch::seal(const std::vector<std::uint64_t>& answered) {
+void SettleBatch::seal(const std::vector<std::uint64_t>& answered, const std::optional<InboxMessage>& waits_in) {
   std::string numbers;
   for (const std::uint64_t number : answered) {
     if (!numbers.empty()) numbers += ' ';
     numbers += std::to_string(number);
   }
-  if (items_ == 1 && plain_keys_.count == 1) seal_one(numbers);
+  if (lone_) command_of_one_ = lone_->command(number_, numbers, waits_in);
   const std::size_t first_plain_key = key_words_.count + 1;
   sealed_ = std::move(key_words_);
   sealed_.add(plain_keys_);
@@ -332,31 +315,6 @@ void SettleBatch::seal(const std::vector<std::uint64_t>& answered) {
   counting_.clear();
   entries_.insert(entries_.end(), plain_entries_.begin(), plain_entries_.end());
   plain_entries_.clear();
-}
-
-void SettleBatch::seal_one(const std::string& answered) {
-  one_.add(keys_->reserved(incarnation_));
-  one_.add(keys_->held_marks(incarnation_));
-  one_.add(keys_->settled(incarnation_));
-  one_.add(plain_keys_);
-  one_.add(number_);
-  one_.add(answered);
-  for (const auto number :
-       {std::int64_t{broker_db_}, std::int64_t{results_.db}, std::int64_t{results_.expires.count()}})
-    one_.add(std::to_string(number));
-  one_.add(plain_args_);
-}
-
-std::string SettleBatch::command_of_one() const {
-  if (one_.count == 0) return {};
-  std::string bytes;
-  bytes.reserve(one_.bytes.size() + 128);
-  client::append_command_head(bytes, 3 + one_.count);
-  client::append_word(bytes, "EVALSHA");
-  client::append_word(bytes, settle_one_script().sha());
-  client::append_word(bytes, "4");
-  bytes += one_.bytes;
-  return bytes;
 }
 
 std::string SettleBatch::command(Send how) const {

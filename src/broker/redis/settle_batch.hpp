@@ -4,44 +4,17 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
-#include <memory>
+#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "broker/redis/keys.hpp"
+#include "broker/redis/lone_settlement.hpp"
 #include "broker/redis/script.hpp"
-#include "broker/settlement.hpp"
+#include "broker/redis/settle_item.hpp"
+#include "broker/redis/words.hpp"
 
 namespace lovage::broker::redis {
-
-// The database, key prefix and life time of results that are stored in the settling step itself.
-struct ResultStore {
-  int db = 0;
-  std::string prefix;  // see result_prefix()
-  std::chrono::seconds expires{86'400};
-  bool ordered_chords = true;  // false: chords begin as lists. Celery: result_chord_ordered
-};
-
-// What one entry of a batch is about, for the answer.
-enum class SettleKind { settlement, state, start };
-
-// A message of a settlement with the lists that it goes to.
-struct RoutedSend {
-  std::vector<std::string> lists;
-  std::string bytes;
-};
-
-// One entry, ready to be encoded.
-struct SettleItem {
-  SettleKind kind = SettleKind::settlement;
-  std::string_view list_name;  // of the reserved message; the consumer's
-  Settlement settlement;       // of a state: token and results; of a start: the token
-  std::vector<RoutedSend> sends;
-  std::string asked_again = {};  // the exchange whose bindings were read once more, because a message led nowhere
-  [[nodiscard]] std::size_t bytes() const;
-  [[nodiscard]] std::size_t values() const;
-};
 
 // One call of the settle script, written in the form in which it travels as its items come.
 class SettleBatch {
@@ -64,27 +37,21 @@ class SettleBatch {
   // The script settles the plain items (acknowledge, nothing to send, at most one result) behind all others, and before
   // these those that also count their task's part of a chord, chord by chord.
   void add(SettleItem&& item);
-  // Once, when the batch is full: `answered` are batches whose replies have arrived.
-  void seal(const std::vector<std::uint64_t>& answered);
+  // The token of the only item, where the settle-one script can carry it out; else 0.
+  [[nodiscard]] Token lone_token() const noexcept { return lone_ ? lone_->token() : Token{}; }
+  // Once, when the batch is full: `answered` are batches whose replies have arrived, `waits_in` is where the lone
+  // item's message waits that is not reserved yet.
+  void seal(const std::vector<std::uint64_t>& answered, const std::optional<InboxMessage>& waits_in = {});
 
   [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
   // Once sealed: in the order of the answer's codes, ...
   [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
   // ... and the command.
   [[nodiscard]] std::string command(Send how) const;
-  // The call of the settle-one script where the batch holds one plain item with a result; else empty.
-  [[nodiscard]] std::string command_of_one() const;
+  // The call of the settle-one script, where that can carry out all of the batch; else empty.
+  [[nodiscard]] const std::string& command_of_one() const noexcept { return command_of_one_; }
 
  private:
-  // Words of the command in RESP.
-  struct Words {
-    std::size_t count = 0;
-    std::string bytes;
-    void add(std::string_view word);
-    void add(std::uint64_t number);
-    void add(const Words& more);
-  };
-
   // What counts parts of one chord and does nothing else of note.
   struct Counting {
     Words chord;               // its keys
@@ -95,7 +62,6 @@ class SettleBatch {
 
   [[nodiscard]] std::size_t bytes_of(const SettleItem& item) const;
   void add_plain(const SettleItem& item);
-  void seal_one(const std::string& answered);
   void add_counting(SettleItem&& item);
   std::size_t index_of(const std::string& key);
   void add_index_of(const std::string& key) { args_.add(index_of(key)); }
@@ -124,9 +90,10 @@ class SettleBatch {
   std::vector<Entry> entries_;
   std::vector<Entry> plain_entries_;
   std::size_t items_ = 0;
-  std::size_t key_count_ = 0;  // once sealed
-  Words sealed_;               // keys and arguments
-  Words one_;                  // the same for the settle-one script
+  std::size_t key_count_ = 0;           // once sealed
+  Words sealed_;                        // keys and arguments
+  std::optional<LoneSettlement> lone_;  // of the only item
+  std::string command_of_one_;          // once sealed
 };
 
 }  // namespace lovage::broker::redis

@@ -99,10 +99,11 @@ void RedisConsumer::fill_batch() {
 }
 
 void RedisConsumer::send_settlements() {
-  while (outstanding_.size() < kBatchesInFlight && refused_takes_.empty()) {
+  while (outstanding_.size() < kBatchesInFlight && !take_refused_) {
     fill_batch();
     if (!batch_) return;
-    batch_->seal(answered_.size() < kForgottenAtOnce ? std::vector<std::uint64_t>{} : std::exchange(answered_, {}));
+    const bool forgets = answered_.size() >= kForgottenAtOnce;
+    batch_->seal(forgets ? std::exchange(answered_, {}) : std::vector<std::uint64_t>{}, place_of(batch_->lone_token()));
     const std::uint64_t number = batch_->number();
     send_new_batch(outstanding_.emplace(number, std::move(*batch_)).first->second);
     batch_.reset();
@@ -176,23 +177,39 @@ void RedisConsumer::ask_for_bindings(const std::string& exchange) {
                      });
 }
 
+// Where a message waits that nobody has asked the server to reserve yet.
+std::optional<InboxMessage> RedisConsumer::place_of(Token token) const {
+  const auto untaken = untaken_.find(token.get());
+  if (untaken == untaken_.end() || untaken->second.asked) return std::nullopt;
+  const ScriptCall& take = *untaken->second.take;
+  return InboxMessage{.inbox = take.keys.back(), .message = take.args.back()};
+}
+
 // One alone has a script that costs the server less: it stores a first result. What that leaves alone goes the usual
 // way.
 void RedisConsumer::send_new_batch(const SettleBatch& batch) {
-  std::string command = batch.command_of_one();
-  const auto held = held_.find(batch.entries().front().token.get());
+  const std::string& command = batch.command_of_one();
+  const Token token = batch.entries().front().token;
+  const auto held = held_.find(token.get());
   if (command.empty() || held == held_.end() || held->second.has_state) return send_batch(batch);
-  commands_->pipeline(std::move(command), 1,
-                      [this, number = batch.number()](const Result<std::vector<client::RedisReply>>& replies) {
+  commands_->pipeline(command, 1,
+                      [this, number = batch.number(), token](const Result<std::vector<client::RedisReply>>& replies) {
                         const auto found = outstanding_.find(number);
                         if (!replies || found == outstanding_.end()) return;  // sent again after the reconnect
                         const client::RedisReply& reply = replies->front();
-                        const bool settled = !reply.is_error() && reply.integer == 1;
-                        settled ? conclude(found, "1") : send_batch(found->second);
+                        const auto untaken = untaken_.find(token.get());
+                        if (!reply.is_error() && reply.integer == 1) {
+                          if (untaken != untaken_.end()) untaken_.erase(untaken);
+                          return conclude(found, "1");
+                        }
+                        if (untaken == untaken_.end()) return send_batch(found->second);
+                        untaken->second.batch = number;
+                        take_all();
                       });
 }
 
 void RedisConsumer::send_batch(const SettleBatch& batch, Send how) {
+  take_all();
   commands_->pipeline(batch.command(how), 1,
                       [this, number = batch.number()](Result<std::vector<client::RedisReply>> replies) {
                         if (!replies) return;  // sent again after the reconnect

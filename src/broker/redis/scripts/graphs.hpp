@@ -5,10 +5,13 @@
 
 namespace lovage::broker::redis::lua {
 
-// use_graph(key, added, ended, note)   whether nobody holds it any more; `note` is told what takes the count back
-inline constexpr std::string_view kGraphs = R"lua(
+inline constexpr std::string_view kGraphLasts = R"lua(
 -- One that nobody has used for so long, in s, is lost.
 local GRAPH_LASTS = 30 * 86400
+)lua";
+
+// use_graph(key, added, ended, note)   whether nobody holds it any more; `note` is told what takes the count back
+inline constexpr std::string_view kGraphs = R"lua(
 local function use_graph(key, added, ended, note)
   if redis.call('EXPIRE', key, GRAPH_LASTS) == 0 or added == ended then return false end
   local left = redis.call('HINCRBY', key, 'holders', added - ended)

@@ -54,8 +54,9 @@ return 1
 // Gives everything back to the heads of the queues, in the order in which it was reserved, and unregisters: one
 // step, so no message is in two places and no script of the dead incarnation runs after it. Continuations go to a
 // list of their own, which Python workers do not read: "<list's name>\n<text>" each. A recorded start that
-// was never settled is a strike. Types are checked first; HDEL is the first write (see kRenew); should a push fail
-// all the same, the pushes are taken back and the incarnation stays registered.
+// was never settled is a strike. What is in an inbox may run already (see take.hpp): it is as suspect as what was
+// reserved. Types are checked first; HDEL is the first write (see kRenew); should a push fail all the same, the pushes
+// are taken back and the incarnation stays registered.
 inline constexpr std::string_view kGiveBack = R"lua(
 local incarnations, reserved, held_marks = KEYS[1], KEYS[2], KEYS[3]
 local marks, ages, orphans, continuations = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
@@ -91,10 +92,13 @@ local function push(list, bytes)
   redis.call('RPUSH', list, bytes)
   pushed[#pushed + 1] = list
 end
+local waiting = {}
 local function give_back()
   for _, name in ipairs(names) do
-    local waiting = redis.call('LRANGE', inbox_of[name], 0, -1)
-    for _, bytes in ipairs(waiting) do push(list_of[name], bytes) end
+    for _, bytes in ipairs(redis.call('LRANGE', inbox_of[name], 0, -1)) do
+      push(list_of[name], bytes)
+      waiting[#waiting + 1] = bytes
+    end
   end
   for _, entry in ipairs(held) do
     local bytes = redis.call('HGET', reserved, entry[2])
@@ -121,6 +125,9 @@ for _, entry in ipairs(held) do
   end
   local bytes = redis.call('HGET', reserved, entry[2])
   if string.byte(bytes) ~= 1 then put_mark(marks, ages, bytes, suspect .. ':' .. strikes .. ':' .. waited, now) end
+end
+for _, bytes in ipairs(waiting) do
+  if as_suspects then put_mark(marks, ages, bytes, '1:0:0', now) end
 end
 for _, name in ipairs(names) do
   redis.call('DEL', inbox_of[name])
