@@ -24,6 +24,9 @@ constexpr std::size_t kRingSize = 1024;
 constexpr std::chrono::milliseconds kWatchPeriod{10};
 // How many outcomes may gather before the loop is woken, while there is more to run.
 constexpr std::size_t kGathered = 16;
+// After so many tasks in a row that were short and came alone, the thread that ran the last one leads the loop.
+constexpr std::size_t kAloneInARow = 3;
+constexpr std::chrono::microseconds kShort{200};
 
 struct StateChanged {
   JobId job = 0;
@@ -50,9 +53,10 @@ struct ThreadPool::Shared : std::enable_shared_from_this<Shared> {
   using Event = std::variant<Started, StateChanged, Finished>;
 
   Shared(const app::Registry& tasks, net::Loop& loop_of_pool, ThreadPool& owner)
-      : registry(tasks), pool(&owner), loop(&loop_of_pool) {}
+      : registry(tasks), slots(owner.slots()), pool(&owner), loop(&loop_of_pool) {}
 
   const app::Registry& registry;
+  const std::size_t slots;
   WorkRing<Request> ring{kRingSize};
   Mailbox<Event> events;
   ThreadPool* pool;  // loop thread only; null once the pool is gone
@@ -64,6 +68,11 @@ struct ThreadPool::Shared : std::enable_shared_from_this<Shared> {
   std::shared_mutex loop_mutex;
   net::Loop* loop;  // guarded by loop_mutex; null once the pool is gone
   StartPermit permit;
+  std::atomic<bool> retiring{false};  // no thread leads the loop any more
+  // A thread that leads the loop runs itself what the loop publishes meanwhile.
+  std::atomic<std::thread::id> leader{};
+  std::atomic<std::size_t> published{0};       // at once, the last time
+  std::atomic<std::size_t> alone_in_a_row{0};  // tasks
 
   // The loop looks at the events every few milliseconds by itself: not each has to wake it.
   std::atomic<bool> watched{false};
@@ -98,7 +107,20 @@ struct ThreadPool::Shared : std::enable_shared_from_this<Shared> {
     return !stopping;
   }
 
+  // All threads but the caller's have nothing to do.
+  bool others_sleep() {
+    const std::lock_guard lock(mutex);
+    return sleepers + 1 == slots;
+  }
+
+  void saw(const Outcome& outcome) {
+    const bool was_alone = published.load() == 1 && ring.empty() && outcome.runtime <= kShort;
+    alone_in_a_row = was_alone ? alone_in_a_row.load() + 1 : 0;
+  }
+
   void wake(std::size_t items) {
+    published = items;
+    if (leader.load() == std::this_thread::get_id()) --items;
     std::size_t threads = 0;
     {
       const std::lock_guard lock(mutex);
@@ -107,34 +129,104 @@ struct ThreadPool::Shared : std::enable_shared_from_this<Shared> {
     for (std::size_t i = 0; i < threads; ++i) work_came.notify_one();
   }
 
+  std::unique_ptr<net::Loop::Leader> lead() {
+    if (retiring.load() || alone_in_a_row.load() < kAloneInARow || !ring.empty() || !others_sleep()) return nullptr;
+    const std::shared_lock lock(loop_mutex);
+    return loop != nullptr ? loop->lead() : nullptr;
+  }
+
   void run(std::size_t thread, const TraceSettings& settings);
 };
 
+// One thread, and what it runs.
+class ThreadPool::Runner final : public StateSink {
+ public:
+  Runner(Shared& shared, std::size_t thread, const TraceSettings& settings)
+      : shared_(shared), thread_(thread), settings_(settings) {}
+
+  void run();
+
+ private:
+  void on_state(JobId job, std::string state, std::string meta_json) override {
+    shared_.events.emplace(StateChanged{job, std::move(state), std::move(meta_json)});
+    shared_.tell_loop();
+  }
+  void start(const Request& request) {
+    shared_.events.emplace(Started{thread_, request.job, request.soft_time_limit, request.time_limit});
+    const bool is_watched = shared_.watched.load();
+    if (request.tell_start || request.soft_time_limit || request.time_limit || !is_watched) shared_.tell_loop();
+  }
+  void end(Outcome outcome) {
+    shared_.saw(outcome);
+    shared_.events.emplace(Finished{thread_, std::move(outcome)});
+  }
+  bool run_what_waits();
+  void lead();
+  bool run_as_leader(net::Loop::Leader& leader);
+
+  Shared& shared_;
+  const std::size_t thread_;
+  const TraceSettings& settings_;
+};
+
 void ThreadPool::Shared::run(std::size_t thread, const TraceSettings& settings) {
-  struct Sink final : StateSink {
-    explicit Sink(Shared& owner) : shared(owner) {}
-    void on_state(JobId job, std::string state, std::string meta_json) override {
-      shared.events.emplace(StateChanged{job, std::move(state), std::move(meta_json)});
-      shared.tell_loop();
-    }
-    Shared& shared;
-  } sink(*this);
   log::set_thread_name(settings.process_name);
-  std::size_t gathered = 0;
+  Runner(*this, thread, settings).run();
+}
+
+void ThreadPool::Runner::run() {
   do {
-    while (!ring.empty()) {
-      if (!permit.is_valid() && !wait_for_permit(gathered)) return;
-      const auto request = ring.pop();
-      if (!request) break;
-      events.emplace(Started{thread, request->job, request->soft_time_limit, request->time_limit});
-      if (request->tell_start || request->soft_time_limit || request->time_limit || !watched.load()) tell_loop();
-      events.emplace(Finished{thread, trace(settings, registry, *request, sink)});
-      if (++gathered < kGathered && watched.load() && !ring.empty()) continue;
-      gathered = 0;
-      tell_loop();
-    }
-    if (std::exchange(gathered, 0) > 0) tell_loop();  // another thread took what we saw waiting
-  } while (wait_for_work());
+    if (!run_what_waits()) return;
+    lead();
+  } while (shared_.wait_for_work());
+}
+
+// False: the thread has to end.
+bool ThreadPool::Runner::run_what_waits() {
+  std::size_t gathered = 0;
+  while (!shared_.ring.empty()) {
+    if (!shared_.permit.is_valid() && !shared_.wait_for_permit(gathered)) return false;
+    const auto request = shared_.ring.pop();
+    if (!request) break;
+    start(*request);
+    end(trace(settings_, shared_.registry, *request, *this));
+    if (++gathered < kGathered && shared_.watched.load() && !shared_.ring.empty()) continue;
+    gathered = 0;
+    shared_.tell_loop();
+  }
+  if (gathered > 0) shared_.tell_loop();  // another thread took what we saw waiting
+  return true;
+}
+
+// While tasks come one by one, the thread that runs them leads the loop: no other has to be woken for each.
+void ThreadPool::Runner::lead() {
+  const auto leader = shared_.lead();
+  if (!leader) return;
+  const log::ThreadName as_the_loop{{}};
+  shared_.leader = std::this_thread::get_id();
+  leader->run([&] { return run_as_leader(*leader); });
+  std::thread::id self = std::this_thread::get_id();
+  shared_.leader.compare_exchange_strong(self, {});
+}
+
+// False: the loop is left to its own thread. What waits is run without it then.
+bool ThreadPool::Runner::run_as_leader(net::Loop::Leader& leader) {
+  if (shared_.retiring.load()) return false;
+  if (shared_.ring.empty()) return true;
+  if (shared_.published.load() > 1 || !shared_.permit.is_valid() || !shared_.others_sleep()) return false;
+  const auto request = shared_.ring.pop();
+  if (!request) return true;
+  start(*request);
+  std::optional<Outcome> outcome;
+  const bool leads = leader.step_out([&] {
+    const log::ThreadName as_itself{settings_.process_name};
+    outcome = trace(settings_, shared_.registry, *request, *this);
+  });
+  const bool was_short = outcome->runtime <= kShort;
+  end(std::move(*outcome));
+  if (!leads) shared_.leader = std::thread::id();
+  shared_.tell_loop();
+  return leads && was_short;
 }
 
 ThreadPool::ThreadPool(const PoolOptions& options)
@@ -286,7 +378,8 @@ void ThreadPool::report(std::vector<Outcome> outcomes) {
 }
 
 void ThreadPool::stop(UniqueFunction<void()> done) {
-  // A thread that stands in for the loop cannot await its own end.
+  // A thread that stands in for the loop, or leads it, cannot await its own end.
+  shared_->retiring = true;
   if (!loop_.in_loop_thread()) {
     return loop_.post([this, done = std::move(done)]() mutable { stop(std::move(done)); });
   }
@@ -297,6 +390,9 @@ void ThreadPool::stop(UniqueFunction<void()> done) {
 
 // Threads that run tasks nobody waits for any more are left behind.
 void ThreadPool::end_threads() {
+  shared_->retiring = true;
+  loop_.keep_lead();
+  if (shared_->leader.load() != std::thread::id()) loop_.post([] {});  // it has to look
   shared_->pool = nullptr;
   {
     const std::unique_lock lock(shared_->loop_mutex);

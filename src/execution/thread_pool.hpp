@@ -44,6 +44,7 @@ class ThreadPool final : public Pool {
   struct Shared;
   struct Started;
   struct Finished;
+  class Runner;
   // What runs on one thread, as far as the loop has heard.
   struct Running {
     JobId job = 0;

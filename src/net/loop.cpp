@@ -16,6 +16,8 @@
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "net/lending.hpp"
+
 namespace lovage::net {
 namespace {
 
@@ -190,7 +192,8 @@ struct Loop::Impl {
   std::atomic<bool> stopping{false};
   std::atomic<std::thread::id> thread{std::this_thread::get_id()};
   std::mutex mutex;
-  std::vector<UniqueFunction<void()>> posted;  // guarded by mutex
+  std::vector<UniqueFunction<void()>> posted;                    // guarded by mutex
+  std::shared_ptr<Lending> lending = std::make_shared<Lending>();  // with those who had the lead
 
   // One wake-up for all posts since the last.
   void run_posts() {
@@ -206,6 +209,22 @@ struct Loop::Impl {
       function();
     }
     if (!running_posts.empty()) asio::post(context, [this] { run_posts(); });
+  }
+
+  // Whether more is to be done before the loop may sleep.
+  bool finish_turn() {
+    const std::lock_guard running(turn);
+    end_turn();
+    return !turn_end.empty();
+  }
+  bool has_turn_end() {
+    const std::lock_guard running(turn);
+    return !turn_end.empty();
+  }
+  void run_ready(bool may_sleep) {
+    const bool ran = (may_sleep ? context.run_one() : context.poll_one()) > 0;
+    for (int i = 0; ran && i < kMaxHandlersPerTurn && context.poll_one() > 0; ++i) {
+    }
   }
 
   void end_turn() {
@@ -232,27 +251,20 @@ Loop::~Loop() = default;
 
 void Loop::run() {
   impl_->thread = std::this_thread::get_id();
-  auto& context = impl_->context;
   const auto set_running = [this](bool running) {
     const std::lock_guard turn(impl_->turn);
     impl_->is_running = running;
   };
   set_running(true);
-  // Whether more is to be done before it may sleep.
-  const auto end_turn = [this] {
-    const std::lock_guard turn(impl_->turn);
-    impl_->end_turn();
-    return !impl_->turn_end.empty();
-  };
+  impl_->lending->begin();
   while (!impl_->stopping.load()) {
-    const bool goes_on = end_turn();
-    if (impl_->stopping.load()) break;
-    const bool ran = (goes_on ? context.poll_one() : context.run_one()) > 0;
-    for (int i = 0; ran && i < kMaxHandlersPerTurn && context.poll_one() > 0; ++i) {
-    }
+    if (impl_->lending->is_asked()) impl_->lending->hand_over();
+    const bool goes_on = impl_->finish_turn();
+    if (!impl_->stopping.load()) impl_->run_ready(!goes_on && !impl_->lending->is_asked());
   }
+  impl_->lending->end();
   set_running(false);  // behind whoever stands in
-  context.restart();
+  impl_->context.restart();
   impl_->stopping = false;
 }
 
@@ -286,6 +298,34 @@ void Loop::run_or_post(UniqueFunction<void()> function) {
     }
   }
   post(std::move(function));
+}
+
+std::unique_ptr<Loop::Leader> Loop::lead() {
+  const auto ticket = impl_->lending->ask([this] { asio::post(impl_->context, [] {}); });
+  return ticket ? std::make_unique<Leader>(*this, impl_->lending, *ticket) : nullptr;
+}
+
+void Loop::keep_lead() noexcept {
+  impl_->lending->end();
+}
+
+Loop::Leader::~Leader() {
+  lending_->give_back(ticket_);
+}
+
+void Loop::Leader::run(const std::function<bool()>& stays) {
+  Impl& loop = *loop_.impl_;
+  while (true) {
+    const bool goes_on = loop.finish_turn();
+    if (loop.stopping.load() || !stays()) return;  // without the lead, nothing of the loop is touched any more
+    if (!loop.has_turn_end()) loop.run_ready(!goes_on);
+  }
+}
+
+bool Loop::Leader::step_out(const std::function<void()>& function) {
+  lending_->step_out(ticket_);
+  function();
+  return lending_->step_in(ticket_);
 }
 
 void Loop::at_end_of_turn(UniqueFunction<void()> function) {

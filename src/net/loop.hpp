@@ -4,14 +4,18 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
+#include <utility>
 
 #include "base/clock.hpp"
 #include "base/unique_function.hpp"
 
 namespace lovage::net {
 
+class Lending;
 class Loop;
 
 // Owns one registration with a loop (a timer, a watch, a signal handler): destroying it ends it, and
@@ -57,6 +61,32 @@ class Loop {
   // time, and what this file calls the loop thread is this one until the call returns. `function` may not destroy the
   // loop.
   void run_or_post(UniqueFunction<void()> function);
+  // The loop led by another thread, in place of the thread of run(), which sleeps meanwhile. What this file calls the
+  // loop thread is then that one. For a thread that would else be woken for each thing that the loop has for it.
+  class Leader {
+   public:
+    Leader(Loop& loop, std::shared_ptr<Lending> lending, std::uint64_t ticket) noexcept
+        : loop_(loop), lending_(std::move(lending)), ticket_(ticket) {}
+    Leader(const Leader&) = delete;
+    Leader& operator=(const Leader&) = delete;
+    ~Leader();  // gives the lead back
+    // Runs the loop until stop(), or until `stays` says no. That is asked before each wait, outside of the turns.
+    void run(const std::function<bool()>& stays);
+    // From `stays`: calls `function` outside of the turns. The thread of run() goes on with the loop when it takes longer
+    // than half a millisecond: then this returns false, the lead is lost, and the loop may be gone.
+    [[nodiscard]] bool step_out(const std::function<void()>& function);
+
+   private:
+    Loop& loop_;
+    const std::shared_ptr<Lending> lending_;
+    const std::uint64_t ticket_;
+  };
+  // Any other thread: the lead, once the thread of run() has handed it over; null where somebody else has it or asks for
+  // it, the loop does not run, or keep_lead() was called.
+  [[nodiscard]] std::unique_ptr<Leader> lead();
+  // Loop thread: from now on, until the next run(), lead() returns null; also where somebody waits in it.
+  void keep_lead() noexcept;
+
   // Loop thread: calls `function` once all handlers that are ready now have run; what the turn
   // gathered (a pipeline, a batch) is then written at once.
   void at_end_of_turn(UniqueFunction<void()> function);
