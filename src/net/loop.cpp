@@ -188,11 +188,12 @@ struct Loop::Impl {
   asio::io_context context{1};
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
   std::vector<UniqueFunction<void()>> turn_end;
+  std::vector<UniqueFunction<void()>> next_turn_end;
   std::deque<UniqueFunction<void()>> running_posts;  // taken from `posted`, not called yet
   std::atomic<bool> stopping{false};
   std::atomic<std::thread::id> thread{std::this_thread::get_id()};
   std::mutex mutex;
-  std::vector<UniqueFunction<void()>> posted;                    // guarded by mutex
+  std::vector<UniqueFunction<void()>> posted;                      // guarded by mutex
   std::shared_ptr<Lending> lending = std::make_shared<Lending>();  // with those who had the lead
 
   // One wake-up for all posts since the last.
@@ -231,6 +232,7 @@ struct Loop::Impl {
     for (int round = 0; round < kMaxTurnEndRounds && !turn_end.empty(); ++round) {
       for (const auto& function : std::exchange(turn_end, {})) function();
     }
+    for (auto& function : std::exchange(next_turn_end, {})) turn_end.push_back(std::move(function));
   }
 
   Registration watch(int fd, asio::posix::descriptor_base::wait_type what, UniqueFunction<void()> function) {
@@ -330,6 +332,10 @@ bool Loop::Leader::step_out(const std::function<void()>& function) {
 
 void Loop::at_end_of_turn(UniqueFunction<void()> function) {
   impl_->turn_end.push_back(std::move(function));
+}
+
+void Loop::at_end_of_next_turn(UniqueFunction<void()> function) {
+  impl_->next_turn_end.push_back(std::move(function));
 }
 
 Registration Loop::after(Duration delay, UniqueFunction<void()> function) {

@@ -72,8 +72,8 @@ class Loop {
     ~Leader();  // gives the lead back
     // Runs the loop until stop(), or until `stays` says no. That is asked before each wait, outside of the turns.
     void run(const std::function<bool()>& stays);
-    // From `stays`: calls `function` outside of the turns. The thread of run() goes on with the loop when it takes longer
-    // than half a millisecond: then this returns false, the lead is lost, and the loop may be gone.
+    // From `stays`: calls `function` outside of the turns. The thread of run() goes on with the loop when it takes
+    // longer than half a millisecond: then this returns false, the lead is lost, and the loop may be gone.
     [[nodiscard]] bool step_out(const std::function<void()>& function);
 
    private:
@@ -81,8 +81,8 @@ class Loop {
     const std::shared_ptr<Lending> lending_;
     const std::uint64_t ticket_;
   };
-  // Any other thread: the lead, once the thread of run() has handed it over; null where somebody else has it or asks for
-  // it, the loop does not run, or keep_lead() was called.
+  // Any other thread: the lead, once the thread of run() has handed it over; null where somebody else has it or asks
+  // for it, the loop does not run, or keep_lead() was called.
   [[nodiscard]] std::unique_ptr<Leader> lead();
   // Loop thread: from now on, until the next run(), lead() returns null; also where somebody waits in it.
   void keep_lead() noexcept;
@@ -90,6 +90,8 @@ class Loop {
   // Loop thread: calls `function` once all handlers that are ready now have run; what the turn
   // gathered (a pipeline, a batch) is then written at once.
   void at_end_of_turn(UniqueFunction<void()> function);
+  // The same at the end of the turn after this one, which comes at once, or when a leader has stepped out and in again.
+  void at_end_of_next_turn(UniqueFunction<void()> function);
 
   // Loop thread: one call after the delay / repeated calls, first after one period.
   [[nodiscard]] Registration after(Duration delay, UniqueFunction<void()> function);

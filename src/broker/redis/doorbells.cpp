@@ -80,6 +80,13 @@ void Doorbells::arm() {
   }
 }
 
+client::RedisAsync* Doorbells::idle_connection(const std::string& list_key) noexcept {
+  const auto bell =
+      std::find_if(bells_.begin(), bells_.end(), [&](const auto& each) { return each->list == list_key; });
+  const bool is_idle = bell != bells_.end() && !(*bell)->armed && (*bell)->connection->connected();
+  return is_idle ? (*bell)->connection.get() : nullptr;
+}
+
 void Doorbells::looked_into() noexcept {
   for (const auto& bell : bells_) bell->looked_into = true;
 }

@@ -36,6 +36,9 @@ class Doorbells {
 
   // Starts a wait on every list that has none. `wait` is the server-side timeout.
   void arm();
+  // The connection of the list's wait while none is outstanding: what is sent there leaves together with the next wait.
+  // Null: it has one, or is not connected.
+  [[nodiscard]] client::RedisAsync* idle_connection(const std::string& list_key) noexcept;
   // An inbox was looked into: what the waits of now bring may have been found there, and only rings.
   void looked_into() noexcept;
   // The connection `commands` was lost, and is there again: those of the waits may be as dead, unheard. Makes them

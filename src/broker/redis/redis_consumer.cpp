@@ -304,6 +304,7 @@ void RedisConsumer::cancel_queue(const std::string& queue) {
     bells_->remove(list.key);
   }
   run(*commands_, std::move(call), [](const Result<client::RedisReply>&) {});
+  if (state_ == State::ready) resend_batches();  // one may have gone by the connection of a wait that is no more
 }
 
 void RedisConsumer::stop_reserving(UniqueFunction<void()> done) {

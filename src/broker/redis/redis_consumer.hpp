@@ -139,6 +139,7 @@ class RedisConsumer final : public Consumer {
   bool add_to_batch(SettleItem& item);  // false: it has no room, and was not taken
   [[nodiscard]] std::optional<InboxMessage> place_of(Token token) const;
   void send_new_batch(const SettleBatch& batch);
+  void one_answered(std::uint64_t number, Token token, const Result<std::vector<client::RedisReply>>& replies);
   void send_batch(const SettleBatch& batch, Send how = Send::by_sha);
   void resend_batches();
   void resend_refused_batches();
@@ -179,6 +180,7 @@ class RedisConsumer final : public Consumer {
   std::map<std::uint64_t, Untaken> untaken_;
   bool take_refused_ = false;  // one was: nothing is reserved or settled until they have been asked for again
   net::Registration take_timer_;
+  bool arms_later_ = false;        // the next wait, together with the outcome of what one has brought
   std::set<std::string> unknown_;  // tasks that this worker has given back because it does not know them
 
   std::size_t credit_ = 0;

@@ -62,7 +62,12 @@ void RedisConsumer::came(const std::string& list_key, std::string message) {
   const bool is_looked_for = look_ || in_flight_ > 0;
   if (state_ != State::ready || stopping_ || !list->active || !wants_more() || !is_small || is_looked_for)
     return rung(list_key);
-  pump_at_end_of_turn();
+  arms_later_ = true;
+  loop_.at_end_of_next_turn([this, weak = std::weak_ptr(alive_)] {
+    if (!weak.lock()) return;
+    arms_later_ = false;
+    pump();
+  });
   Delivery delivery;
   delivery.token = Token(next_token_++);
   delivery.queue = list->queue;
@@ -146,7 +151,7 @@ void RedisConsumer::send_reserves() {
   }
   // Only a worker whose lease was renewed a short while ago goes on waiting.
   const bool idle = !hungry_ && in_flight_ == 0 && wants_more();
-  if (idle && setup_.heartbeat->is_fresh(setup_.options.lease * 2 / 3)) bells_->arm();
+  if (idle && !arms_later_ && setup_.heartbeat->is_fresh(setup_.options.lease * 2 / 3)) bells_->arm();
 }
 
 std::shared_ptr<ScriptCall> RedisConsumer::reserve_call(std::size_t messages, std::size_t bytes) {

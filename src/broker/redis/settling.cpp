@@ -186,26 +186,31 @@ std::optional<InboxMessage> RedisConsumer::place_of(Token token) const {
 }
 
 // One alone has a script that costs the server less: it stores a first result. What that leaves alone goes the usual
-// way.
+// way. The outcome of what a wait has brought goes together with the next wait.
 void RedisConsumer::send_new_batch(const SettleBatch& batch) {
-  const std::string& command = batch.command_of_one();
   const Token token = batch.entries().front().token;
   const auto held = held_.find(token.get());
-  if (command.empty() || held == held_.end() || held->second.has_state) return send_batch(batch);
-  commands_->pipeline(command, 1,
+  if (batch.command_of_one().empty() || held == held_.end() || held->second.has_state) return send_batch(batch);
+  client::RedisAsync* const beside = place_of(token) ? bells_->idle_connection(lists_[held->second.list].key) : nullptr;
+  client::RedisAsync& connection = beside != nullptr ? *beside : *commands_;
+  connection.pipeline(batch.command_of_one(), 1,
                       [this, number = batch.number(), token](const Result<std::vector<client::RedisReply>>& replies) {
-                        const auto found = outstanding_.find(number);
-                        if (!replies || found == outstanding_.end()) return;  // sent again after the reconnect
-                        const client::RedisReply& reply = replies->front();
-                        const auto untaken = untaken_.find(token.get());
-                        if (!reply.is_error() && reply.integer == 1) {
-                          if (untaken != untaken_.end()) untaken_.erase(untaken);
-                          return conclude(found, "1");
-                        }
-                        if (untaken == untaken_.end()) return send_batch(found->second);
-                        untaken->second.batch = number;
-                        take_all();
+                        one_answered(number, token, replies);
                       });
+}
+
+void RedisConsumer::one_answered(std::uint64_t number, Token token,
+                                 const Result<std::vector<client::RedisReply>>& replies) {
+  const auto found = outstanding_.find(number);
+  if (state_ != State::ready || found == outstanding_.end()) return;  // sent again after the reconnect
+  const auto untaken = untaken_.find(token.get());
+  if (replies && !replies->front().is_error() && replies->front().integer == 1) {
+    if (untaken != untaken_.end()) untaken_.erase(untaken);
+    return conclude(found, "1");
+  }
+  if (untaken == untaken_.end()) return send_batch(found->second);
+  untaken->second.batch = number;
+  take_all();
 }
 
 void RedisConsumer::send_batch(const SettleBatch& batch, Send how) {
