@@ -110,6 +110,21 @@ TEST_P(Reserving, AQueueCanBeAddedAndCancelled) {
   EXPECT_THAT(worker.stop_reserving(), IsEmpty());
 }
 
+TEST_P(Reserving, ManyMessagesSentTogetherKeepTheirOrderInEachQueue) {
+  constexpr std::size_t kMessages = 1'000;
+  std::vector<wire::TaskMessage> messages;
+  std::vector<std::string> of_a;
+  for (std::size_t i = 0; i < kMessages; ++i) {
+    messages.push_back(message(std::to_string(i), i % 3 == 0 ? "a" : "b", i % 2 == 0 ? 0 : 9));
+    if (i % 3 == 0 && i % 2 == 0) of_a.push_back(std::to_string(i));
+  }
+  for (std::size_t i = 3; i < kMessages; i += 6) of_a.push_back(std::to_string(i));  // those of the lower priority
+  publish(*store->broker(), messages);
+  Worker worker(*store, {"a"});
+  worker.credit(kMessages);
+  EXPECT_EQ(ids_of(worker.take(of_a.size())), of_a);
+}
+
 TEST_P(Reserving, TwoWorkersShareAQueueOfManyNoneLostNoneTwice) {
   constexpr int kMessages = 10'000;
   std::vector<wire::TaskMessage> messages;

@@ -9,8 +9,8 @@
 namespace lovage::broker::redis {
 namespace {
 
-constexpr std::size_t kChunkMessages = 1'000;
-constexpr std::size_t kChunkBytes = 1u << 20;
+// Small: the server begins early, and what is written is still in the processor's cache.
+constexpr std::size_t kChunkBytes = 64U << 10U;
 // A program that sends to ever new queues declares them again now and then.
 constexpr std::size_t kMostDeclared = 1'000;
 
@@ -19,29 +19,33 @@ using Outcomes = std::vector<Result<void>>;
 // Messages that travel together.
 class Chunk {
  public:
+  // `expected`: how many bytes will come at most, about.
+  explicit Chunk(std::size_t expected) : expected_(std::min(expected, kChunkBytes + kChunkBytes / 8)) {}
+
   [[nodiscard]] bool empty() const noexcept { return copies_.empty(); }
-  [[nodiscard]] bool is_full() const noexcept { return copies_.size() >= kChunkMessages || bytes_ >= kChunkBytes; }
+  [[nodiscard]] bool is_full() const noexcept { return bytes_ >= kChunkBytes; }
   [[nodiscard]] std::size_t replies() const noexcept { return pushes_.size(); }
 
   void add(std::size_t message, const std::string& list_key, std::string_view envelope) {
     auto push = std::find_if(pushes_.begin(), pushes_.end(), [&](const Push& known) { return known.key == list_key; });
-    if (push == pushes_.end()) push = pushes_.insert(push, {list_key, {}, 0});
+    if (push == pushes_.end()) {
+      push = pushes_.insert(push, {list_key, {}, 0});
+      if (pushes_.size() == 1) push->words.reserve(expected_);  // mostly there is no other
+    }
     client::append_word(push->words, envelope);
     ++push->count;
     bytes_ += envelope.size();
     copies_.push_back({message, static_cast<std::size_t>(push - pushes_.begin())});
   }
 
-  [[nodiscard]] std::string commands() const {
-    std::string out;
-    out.reserve(bytes_ + 16 * copies_.size() + 256 * pushes_.size());
+  void append_commands(std::string& out) const {
+    out.reserve(out.size() + bytes_ + 16 * copies_.size() + 256 * pushes_.size());
     for (const Push& push : pushes_) {
       client::append_command_head(out, 2 + push.count);
       client::append_word(out, "LPUSH");
       client::append_word(out, push.key);
       out += push.words;
     }
-    return out;
   }
 
   void fail(const Failure& why, Outcomes& outcomes) const {
@@ -64,6 +68,7 @@ class Chunk {
     std::size_t message = 0;
     std::size_t push = 0;
   };
+  std::size_t expected_;
   std::vector<Push> pushes_;
   std::vector<Copy> copies_;
   std::size_t bytes_ = 0;
@@ -98,6 +103,7 @@ std::vector<Result<void>> RedisBroker::publish(std::span<const wire::TaskMessage
 
   std::size_t next = 0;
   std::string envelope;
+  std::string commands;
   const auto fill = [&](Chunk& chunk) {
     for (; next < messages.size() && !chunk.is_full(); ++next) {
       const auto& lists = routes.ways[routes.way_of[next]];
@@ -112,11 +118,13 @@ std::vector<Result<void>> RedisBroker::publish(std::span<const wire::TaskMessage
   };
   std::optional<Chunk> under_way;
   while (true) {
-    Chunk chunk;
+    Chunk chunk(next < messages.size() ? (messages.size() - next) * wire::envelope_size(messages[next]) : 0);
     fill(chunk);
     std::optional<Failure> failure;
     if (!chunk.empty()) {
-      if (const auto written = (*connection)->write(chunk.commands(), deadline); !written) failure = written.error();
+      commands.clear();
+      chunk.append_commands(commands);
+      if (const auto written = (*connection)->write(commands, deadline); !written) failure = written.error();
     }
     if (failure) chunk.fail(*failure, outcomes);
     if (under_way) {
