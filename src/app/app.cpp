@@ -80,8 +80,7 @@ std::vector<SendOutcome> App::send_many(std::span<const Signature> calls,
         outcomes.push_back({call.apply()});
         continue;
       }
-      outgoing.add(app::prepare(*core_, app::to_data(call), lineage));
-      outcomes.push_back({result(outgoing.messages.back().id)});
+      outcomes.push_back({result(outgoing.add(*core_, app::call_of(call), lineage).id)});
       places.push_back(outcomes.size() - 1);
     } catch (const Error&) {
       outcomes.push_back({result({}), std::current_exception()});

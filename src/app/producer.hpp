@@ -29,6 +29,16 @@ class CallOptions;
 // Where a call with these options goes: they win over the task's own, and those over the routes. Throws ConfigError.
 Destination destination_of(const Core& core, const std::string& task, const CallOptions& options);
 
+// A call to be sent, borrowed from a signature: the program's or one that travels.
+struct Call {
+  const std::string& task;
+  const Array& args;
+  const Object& kwargs;
+  const Object& options;
+};
+Call call_of(const Signature& signature);
+Call call_of(const wire::SignatureData& signature);
+
 struct Prepared {
   wire::TaskMessage message;
   std::optional<wire::QueueDeclaration> queue;  // to be declared before the first message to it
@@ -37,7 +47,7 @@ struct Prepared {
 // Builds the message of a call, without I/O: options, the task's defaults, route and settings. Callbacks
 // that a worker sends are built by it too, so what comes from the wire is checked: throws TypeError
 // ("option 'queue' must be str, not int"), EncodeError, ConfigError.
-Prepared prepare(const Core& core, wire::SignatureData call, const Lineage& lineage);
+Prepared prepare(const Core& core, const Call& call, const Lineage& lineage);
 
 // When a body is compressed unasked and when it is too large, by the settings: for whoever encodes one.
 void set_size_rules(wire::BodyFormat& format, const Config& config);
@@ -46,7 +56,8 @@ void set_size_rules(wire::BodyFormat& format, const Config& config);
 struct Outgoing {
   std::vector<wire::TaskMessage> messages;
   std::vector<wire::QueueDeclaration> queues;
-  void add(Prepared prepared);
+  // As prepare(), and returns the message. Nothing is added when it throws.
+  const wire::TaskMessage& add(const Core& core, const Call& call, const Lineage& lineage);
 };
 
 // Sends; one outcome per message. Tries again while the broker is away, by task_publish_retry_policy, and
@@ -54,9 +65,5 @@ struct Outgoing {
 std::vector<Result<void>> publish(Core& core, const Outgoing& outgoing, const detail::SendOptions& options);
 
 wire::SignatureData to_data(const Signature& signature);
-
-// "gen12119@host" of this process, and the reply address that Celery's clients send along.
-std::string origin();
-std::string reply_address();
 
 }  // namespace lovage::app

@@ -42,13 +42,6 @@ std::chrono::milliseconds pause_before(const RetryPolicy& policy, int attempt) {
 
 }  // namespace
 
-void Outgoing::add(Prepared prepared) {
-  messages.push_back(std::move(prepared.message));
-  if (!prepared.queue) return;
-  const auto same = [&](const auto& queue) { return queue.name == prepared.queue->name; };
-  if (std::ranges::none_of(queues, same)) queues.push_back(std::move(*prepared.queue));
-}
-
 std::vector<Result<void>> publish(Core& core, const Outgoing& outgoing, const detail::SendOptions& options) {
   const Config& config = core.config();
   const bool retry = options.retry.value_or(config.task_publish_retry);

@@ -293,10 +293,10 @@ TEST_F(SendTest, OptionsFromElsewhereAreChecked) {
     return call;
   };
   const auto call = with({{"queue", 5}});
-  EXPECT_THAT([&] { app::prepare(app_.core(), call, {}); },
+  EXPECT_THAT([&] { app::prepare(app_.core(), app::call_of(call), {}); },
               ThrowsMessage<TypeError>("option 'queue' must be str, not int"));
   const auto late = with({{"countdown", 1e300}});
-  EXPECT_THROW(app::prepare(app_.core(), late, {}), EncodeError);
+  EXPECT_THROW(app::prepare(app_.core(), app::call_of(late), {}), EncodeError);
   const auto frozen = with({{"task_id", "i"},
                             {"root_id", "r"},
                             {"parent_id", nullptr},
@@ -306,7 +306,7 @@ TEST_F(SendTest, OptionsFromElsewhereAreChecked) {
                             {"color", "red"},
                             {"reply_to", "o"},
                             {"expires", DateTime{"2030-01-02T03:04:05"}}});
-  const auto message = app::prepare(app_.core(), frozen, {.root_id = "x", .parent_id = "p"}).message;
+  const auto message = app::prepare(app_.core(), app::call_of(frozen), {.root_id = "x", .parent_id = "p"}).message;
   EXPECT_EQ(message.root_id, "r");
   EXPECT_EQ(message.parent_id, "p");
   EXPECT_EQ(message.group_index, 2);
