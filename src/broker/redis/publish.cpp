@@ -9,8 +9,9 @@
 namespace lovage::broker::redis {
 namespace {
 
-// Small: the server begins early, and what is written is still in the processor's cache.
-constexpr std::size_t kChunkBytes = 64U << 10U;
+// Small enough that the server begins early and that the buffers are used again, not asked of the kernel anew; large
+// enough that both sides wake up seldom.
+constexpr std::size_t kChunkBytes = 256U << 10U;
 // A program that sends to ever new queues declares them again now and then.
 constexpr std::size_t kMostDeclared = 1'000;
 
