@@ -1,6 +1,7 @@
 // From a call to messages in the broker. Celery: app/amqp.py, as_task_v2.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,6 +11,8 @@
 
 #include "app/core.hpp"
 #include "app/routing.hpp"
+#include "base/clock.hpp"
+#include "broker/broker.hpp"
 #include "wire/body.hpp"
 #include "wire/signature.hpp"
 #include "wire/task_message.hpp"
@@ -60,8 +63,25 @@ struct Outgoing {
   const wire::TaskMessage& add(const Core& core, const Call& call, const Lineage& lineage);
 };
 
-// Sends; one outcome per message. Tries again while the broker is away, by task_publish_retry_policy, and
-// never takes longer than its timeout.
+// Sends messages while those after them are being made. They stay in their place: reserve it.
+class Sending {
+ public:
+  Sending(Core& core, const detail::SendOptions& options);
+  // What `outgoing` has got since the last time. Its timeout runs from the first.
+  void send(const Outgoing& outgoing);
+  // One outcome per message. Tries again while the broker is away, by task_publish_retry_policy, and never takes longer
+  // than its timeout.
+  std::vector<Result<void>> finish(const Outgoing& outgoing);
+
+ private:
+  Core& core_;
+  const detail::SendOptions options_;
+  Deadline deadline_ = Deadline::never();
+  std::unique_ptr<broker::Publishing> publishing_;
+  std::optional<Failure> refused_;  // why nothing is sent any more
+};
+
+// The same in one go.
 std::vector<Result<void>> publish(Core& core, const Outgoing& outgoing, const detail::SendOptions& options);
 
 wire::SignatureData to_data(const Signature& signature);
