@@ -10,6 +10,9 @@
 namespace lovage {
 namespace {
 
+// How many messages of send_many are made before those that are ready leave.
+constexpr std::size_t kSendStep = 64;
+
 std::exception_ptr to_exception(const Failure& failure, const std::string& id) {
   try {
     raise(failure, id);
@@ -74,20 +77,24 @@ std::vector<SendOutcome> App::send_many(std::span<const Signature> calls,
   outcomes.reserve(calls.size());
   outgoing.messages.reserve(calls.size());
   const auto lineage = app::current_lineage();
+  app::Sending sending(*core_, {.timeout = timeout});
+  // A router of the program's own may throw anything: then nothing may have been sent.
+  const std::size_t step = config().task_router ? calls.size() : kSendStep;
   for (const auto& call : calls) {
     try {
       if (config().task_always_eager) {
         outcomes.push_back({call.apply()});
         continue;
       }
-      outgoing.add(app::prepare(*core_, app::to_data(call), lineage));
-      outcomes.push_back({result(outgoing.messages.back().id)});
+      outcomes.push_back({result(outgoing.add(*core_, app::call_of(call), lineage).id)});
       places.push_back(outcomes.size() - 1);
     } catch (const Error&) {
       outcomes.push_back({result({}), std::current_exception()});
+      continue;
     }
+    if (outgoing.messages.size() % step == 0) sending.send(outgoing);
   }
-  const auto sent = app::publish(*core_, outgoing, {.timeout = timeout});
+  const auto sent = sending.finish(outgoing);
   for (std::size_t i = 0; i < sent.size(); ++i) {
     auto& outcome = outcomes[places[i]];
     const auto& id = outgoing.messages[i].id;

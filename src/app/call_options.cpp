@@ -12,15 +12,15 @@ namespace {
 
 }  // namespace
 
-const Value* CallOptions::find(std::string_view name) const {
+const Value* CallOptions::find_given(std::string_view name) const {
   const Value* value = options_.find(name);
   return value == nullptr || value->is_null() ? nullptr : value;
 }
 
-std::optional<std::string> CallOptions::text(std::string_view name) const {
+const std::string* CallOptions::text(std::string_view name) const {
   const Value* value = find(name);
-  if (value == nullptr) return std::nullopt;
-  if (const auto* text = value->if_string()) return *text;
+  if (value == nullptr) return nullptr;
+  if (const auto* text = value->if_string()) return text;
   throw_wrong(name, "str", *value);
 }
 

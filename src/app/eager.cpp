@@ -6,6 +6,7 @@
 #include "app/call_options.hpp"
 #include "app/invoke.hpp"
 #include "app/producer.hpp"
+#include "app/sender.hpp"
 #include "app/stamping.hpp"
 #include "app/stored_result.hpp"
 #include "base/backoff.hpp"
@@ -37,7 +38,7 @@ RequestInfo make_request(const Signature& call) {
   request.kwargs = call.kwargs();
   request.root_id = lineage.root_id.empty() ? request.id : lineage.root_id;
   request.parent_id = lineage.parent_id;
-  request.origin = origin();
+  request.origin = sender().origin;
   request.hostname = request.origin;
   request.is_eager = true;
   if (const auto* headers = options.table("headers")) request.headers = *headers;

@@ -131,7 +131,7 @@ Result<void> Launcher::send(wire::SignatureData task) {
   const bool is_mere_part = has_signature(task.options, "chord") && !has_signature(task.options, "chain") &&
                             !has_signature(task.options, "link");
   try {
-    auto prepared = prepare(core_, std::move(task), lineage_);
+    auto prepared = prepare(core_, call_of(task), lineage_);
     if (!lineage_.graph_id.empty() && !is_mere_part)
       prepared.message.custom_headers.set(std::string(wire::kGraphHeader), Value(lineage_.graph_id));
     if (prepared.queue) add_queue(std::move(*prepared.queue));

@@ -1,7 +1,5 @@
 #include "app/producer.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -12,9 +10,9 @@
 
 #include "app/call_options.hpp"
 #include "app/routing.hpp"
+#include "app/sender.hpp"
 #include "app/stamping.hpp"
 #include "base/printable.hpp"
-#include "base/process_id.hpp"
 #include "base/suggest.hpp"
 #include "base/uuid.hpp"
 #include "wire/body.hpp"
@@ -26,12 +24,6 @@ namespace {
 
 // Beyond this the sum with the clock could overflow; no message waits for a century.
 constexpr double kMaxSeconds = 3.2e9;
-
-std::string host_name() {
-  std::array<char, 256> name{};
-  if (::gethostname(name.data(), name.size() - 1) != 0) return "localhost";
-  return name.data();
-}
 
 double seconds_of(std::chrono::milliseconds duration) {
   return std::chrono::duration<double>(duration).count();
@@ -51,18 +43,20 @@ void set_expires(wire::TaskMessage& message, wire::WireTime expires, Timestamp n
   message.expires = std::move(expires);
 }
 
-void set_times(wire::TaskMessage& message, const CallOptions& options, const TaskOptions* task, Timestamp now) {
-  if (auto eta = options.time("eta")) {
-    message.eta = std::move(eta);
-  } else if (const auto countdown = options.number("countdown"); countdown && *countdown != 0) {
-    message.eta = wire::to_wire_time(after(now, *countdown, "countdown"));
-  }
+void set_times(wire::TaskMessage& message, const CallOptions& options, const TaskOptions* task, const Clock& clock) {
+  message.eta = options.time("eta");
+  const auto countdown = message.eta ? std::nullopt : options.number("countdown");
+  const bool counts_down = countdown && *countdown != 0;
   const Value* expires = options.find("expires");
+  const bool expires_anyway = task != nullptr && task->expires;
+  if (!counts_down && expires == nullptr && !expires_anyway) return;
+  const Timestamp now = clock.now();  // of both: the time between them is as given
+  if (counts_down) message.eta = wire::to_wire_time(after(now, *countdown, "countdown"));
   if (expires != nullptr && expires->if_string() == nullptr && expires->get_if<DateTime>() == nullptr) {
     set_expires(message, wire::to_wire_time(after(now, *options.number("expires"), "expires")), now);
   } else if (expires != nullptr) {
     set_expires(message, *options.time("expires"), now);
-  } else if (task != nullptr && task->expires) {
+  } else if (expires_anyway) {
     set_expires(message, wire::to_wire_time(after(now, seconds_of(*task->expires), "expires")), now);
   }
 }
@@ -137,43 +131,58 @@ int priority_of(const CallOptions& options, const TaskOptions* task, const Desti
   return destination.priority.value_or(config.task_default_priority);
 }
 
-void set_destination(Prepared& prepared, const CallOptions& options, const TaskOptions* task, const Core& core) {
-  auto destination = destination_of(core, prepared.message.task, options);
-  prepared.message.priority = priority_of(options, task, destination, core.config());
-  prepared.message.exchange = std::move(destination.exchange);
-  prepared.message.routing_key = std::move(destination.routing_key);
-  prepared.queue = std::move(destination.queue);
+Destination destination_for(const Config& config, const std::string& name, const TaskOptions* task,
+                            const CallOptions& options) {
+  Wanted wanted{options.text_or_empty("queue"), options.text_or_empty("exchange"),
+                options.text_or_empty("routing_key")};
+  const bool open = wanted.queue.empty() && wanted.exchange.empty() && wanted.routing_key.empty();
+  if (open && task != nullptr) wanted.queue = task->queue;
+  return find_destination(config, name, std::move(wanted));
+}
+
+std::optional<wire::QueueDeclaration> set_destination(wire::TaskMessage& message, const CallOptions& options,
+                                                      const TaskOptions* task, const Config& config) {
+  auto destination = destination_for(config, message.task, task, options);
+  message.priority = priority_of(options, task, destination, config);
+  message.exchange = std::move(destination.exchange);
+  message.routing_key = std::move(destination.routing_key);
+  return std::move(destination.queue);
+}
+
+std::optional<std::string> copy_of(const std::string* text) {
+  return text != nullptr ? std::optional(*text) : std::nullopt;
+}
+
+// The first of these that is given and not empty.
+const std::string& first_of(const std::string* option, const std::string* second, const std::string& last) {
+  if (option != nullptr && !option->empty()) return *option;
+  return second != nullptr && !second->empty() ? *second : last;
 }
 
 void set_ids(wire::TaskMessage& message, const CallOptions& options, const Lineage& lineage) {
   message.id = options.text_or_empty("task_id");
   if (message.id.empty()) message.id = new_task_id();
-  message.root_id = options.text("root_id").value_or(lineage.root_id);
+  const std::string* const root_id = options.text("root_id");
+  message.root_id = root_id != nullptr ? *root_id : lineage.root_id;
   if (message.root_id.empty()) message.root_id = message.id;
-  message.parent_id = options.text("parent_id");
+  message.parent_id = copy_of(options.text("parent_id"));
   if (!message.parent_id) message.parent_id = lineage.parent_id;
-  message.group_id = options.text("group_id");
+  message.group_id = copy_of(options.text("group_id"));
   message.group_index = options.integer("group_index");
   message.retries = options.integer("retries").value_or(0);
   message.replaced_task_nesting = options.integer("replaced_task_nesting").value_or(0);
-  message.shadow = options.text("shadow");
-  message.reply_to = options.text_or_empty("reply_to");
-  if (message.reply_to.empty()) message.reply_to = reply_address();
-  message.origin = origin();
+  message.shadow = copy_of(options.text("shadow"));
+  const Sender& self = sender();
+  message.reply_to = first_of(options.text("reply_to"), nullptr, self.reply_address);
+  message.origin = self.origin;
   message.delivery_tag = new_uuid();
 }
 
-// The first of the three that is given.
-std::string first_of(std::string option, const std::string* task, const std::string& setting) {
-  if (!option.empty()) return option;
-  return task != nullptr && !task->empty() ? *task : setting;
-}
-
 wire::BodyFormat format_of(const CallOptions& options, const TaskOptions* task, const Config& config) {
-  const auto serializer = first_of(options.text_or_empty("serializer"), task != nullptr ? &task->serializer : nullptr,
-                                   config.task_serializer);
-  const auto compression = first_of(options.text_or_empty("compression"),
-                                    task != nullptr ? &task->compression : nullptr, config.task_compression);
+  const std::string& serializer =
+      first_of(options.text("serializer"), task != nullptr ? &task->serializer : nullptr, config.task_serializer);
+  const std::string& compression =
+      first_of(options.text("compression"), task != nullptr ? &task->compression : nullptr, config.task_compression);
   wire::BodyFormat format;
   format.json_types = json_types(config);
   set_size_rules(format, config);
@@ -194,21 +203,40 @@ wire::BodyFormat format_of(const CallOptions& options, const TaskOptions* task, 
   return format;
 }
 
-void set_body(wire::TaskMessage& message, wire::SignatureData call, const wire::BodyFormat& format) {
+void set_body(wire::TaskMessage& message, const Call& call, const wire::BodyFormat& format) {
   const CallOptions options(call.options);
   message.argsrepr = wire::args_repr(call.args);
   message.kwargsrepr = wire::kwargs_repr(call.kwargs);
-  wire::Body body;
-  body.embed.callbacks = options.list("link");
-  body.embed.errbacks = options.list("link_error");
-  body.embed.chain = options.list("chain");
-  if (const Value* chord = options.find("chord")) body.embed.chord = *chord;
-  body.args = std::move(call.args);
-  body.kwargs = std::move(call.kwargs);
-  const auto encoded = wire::encode_body(message, body, format);
+  wire::Embed embed;
+  embed.callbacks = options.list("link");
+  embed.errbacks = options.list("link_error");
+  embed.chain = options.list("chain");
+  if (const Value* chord = options.find("chord")) embed.chord = *chord;
+  const auto encoded = wire::encode_body(message, call.args, call.kwargs, embed, format);
   if (encoded) return;
   if (encoded.error().code == Errc::too_large) throw MessageTooLarge(encoded.error().message);
   throw EncodeError("task " + message.task + ": " + encoded.error().message);
+}
+
+// Fills a new message in, and returns the queue to be declared before the first message to it.
+std::optional<wire::QueueDeclaration> fill_in(wire::TaskMessage& message, const Core& core, const Call& call,
+                                              const Lineage& lineage) {
+  const Config& config = core.config();
+  const TaskDefinition* definition = core.registry().find(call.task);
+  const TaskOptions* task = definition != nullptr ? &definition->options : nullptr;
+  const CallOptions options(call.options);
+  message.task = call.task;
+  set_ids(message, options, lineage);
+  set_times(message, options, task, core.wall_clock());
+  set_time_limits(message, options, task);
+  set_headers(message, options, json_types(config));
+  set_stamps(message, call.options, json_types(config));
+  auto ignore_result = options.flag("ignore_result");
+  if (!ignore_result && task != nullptr) ignore_result = task->ignore_result;
+  message.ignore_result = ignore_result.value_or(config.task_ignore_result);
+  auto queue = set_destination(message, options, task, config);
+  set_body(message, call, format_of(options, task, config));
+  return queue;
 }
 
 }  // namespace
@@ -219,12 +247,8 @@ void set_size_rules(wire::BodyFormat& format, const Config& config) {
 }
 
 Destination destination_of(const Core& core, const std::string& task, const CallOptions& options) {
-  Wanted wanted{options.text_or_empty("queue"), options.text_or_empty("exchange"),
-                options.text_or_empty("routing_key")};
   const TaskDefinition* const definition = core.registry().find(task);
-  const bool open = wanted.queue.empty() && wanted.exchange.empty() && wanted.routing_key.empty();
-  if (open && definition != nullptr) wanted.queue = definition->options.queue;
-  return find_destination(core.config(), task, std::move(wanted));
+  return destination_for(core.config(), task, definition != nullptr ? &definition->options : nullptr, options);
 }
 
 Lineage current_lineage() {
@@ -234,41 +258,24 @@ Lineage current_lineage() {
   return {request.root_id.empty() ? request.id : request.root_id, request.id};
 }
 
-std::string origin() {
-  static const std::string kHost = host_name();
-  return "gen" + std::to_string(process_id()) + "@" + kHost;
-}
-
-std::string reply_address() {
-  struct Address {
-    pid_t pid = 0;
-    std::string text;
-  };
-  static thread_local Address address;
-  // A child of fork() is another client than its parent.
-  if (const pid_t pid = process_id(); address.pid != pid) address = {pid, new_uuid()};
-  return address.text;
-}
-
-Prepared prepare(const Core& core, wire::SignatureData call, const Lineage& lineage) {
-  const Config& config = core.config();
-  const TaskDefinition* definition = core.registry().find(call.task);
-  const TaskOptions* task = definition != nullptr ? &definition->options : nullptr;
-  const CallOptions options(call.options);
+Prepared prepare(const Core& core, const Call& call, const Lineage& lineage) {
   Prepared prepared;
-  prepared.message.task = call.task;
-  set_ids(prepared.message, options, lineage);
-  set_times(prepared.message, options, task, core.wall_clock().now());
-  set_time_limits(prepared.message, options, task);
-  set_headers(prepared.message, options, json_types(config));
-  set_stamps(prepared.message, call.options, json_types(config));
-  auto ignore_result = options.flag("ignore_result");
-  if (!ignore_result && task != nullptr) ignore_result = task->ignore_result;
-  prepared.message.ignore_result = ignore_result.value_or(config.task_ignore_result);
-  set_destination(prepared, options, task, core);
-  const auto format = format_of(options, task, config);
-  set_body(prepared.message, std::move(call), format);
+  prepared.queue = fill_in(prepared.message, core, call, lineage);
   return prepared;
+}
+
+const wire::TaskMessage& Outgoing::add(const Core& core, const Call& call, const Lineage& lineage) {
+  std::optional<wire::QueueDeclaration> queue;
+  messages.emplace_back();  // in its place: a message has much to move
+  try {
+    queue = fill_in(messages.back(), core, call, lineage);
+  } catch (...) {
+    messages.pop_back();
+    throw;
+  }
+  const auto same = [&](const auto& known) { return known.name == queue->name; };
+  if (queue && std::ranges::none_of(queues, same)) queues.push_back(std::move(*queue));
+  return messages.back();
 }
 
 }  // namespace lovage::app

@@ -1,4 +1,4 @@
-// Sending what is prepared: declares queues, publishes in one go and tries again while the broker is away.
+// Sending what is prepared: declares queues, publishes and tries again while the broker is away.
 #include <algorithm>
 #include <thread>
 
@@ -42,34 +42,48 @@ std::chrono::milliseconds pause_before(const RetryPolicy& policy, int attempt) {
 
 }  // namespace
 
-void Outgoing::add(Prepared prepared) {
-  messages.push_back(std::move(prepared.message));
-  if (!prepared.queue) return;
-  const auto same = [&](const auto& queue) { return queue.name == prepared.queue->name; };
-  if (std::ranges::none_of(queues, same)) queues.push_back(std::move(*prepared.queue));
+Sending::Sending(Core& core, const detail::SendOptions& options) : core_(core), options_(options) {}
+
+void Sending::send(const Outgoing& outgoing) {
+  if (refused_) return;
+  if (publishing_ == nullptr) {
+    deadline_ = Deadline::after(options_.timeout.value_or(core_.config().task_publish_timeout));
+    publishing_ = core_.broker().start_publishing(deadline_);
+  }
+  if (const auto declared = declare_new(core_, outgoing.queues, deadline_); !declared) {
+    refused_ = declared.error();
+  } else {
+    publishing_->send(outgoing.messages);
+  }
 }
 
-std::vector<Result<void>> publish(Core& core, const Outgoing& outgoing, const detail::SendOptions& options) {
-  const Config& config = core.config();
-  const bool retry = options.retry.value_or(config.task_publish_retry);
-  const RetryPolicy policy = options.retry_policy.value_or(config.task_publish_retry_policy);
-  const Deadline deadline = Deadline::after(options.timeout.value_or(config.task_publish_timeout));
-  auto outcomes = declare_and_publish(core, outgoing.queues, outgoing.messages, deadline);
+std::vector<Result<void>> Sending::finish(const Outgoing& outgoing) {
+  send(outgoing);
+  auto outcomes = publishing_->finish();
+  const Failure missing = refused_.value_or(Failure{Errc::uncertain, "the broker gave no answer"});
+  outcomes.resize(outgoing.messages.size(), tl::unexpected(missing));
+  const Config& config = core_.config();
+  const bool retry = options_.retry.value_or(config.task_publish_retry);
+  const RetryPolicy policy = options_.retry_policy.value_or(config.task_publish_retry_policy);
   for (int attempt = 0; retry && (policy.max_retries < 0 || attempt < policy.max_retries); ++attempt) {
     std::vector<std::size_t> pending;
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
       if (!outcomes[i] && is_retryable(outcomes[i].error().code)) pending.push_back(i);
     }
     const auto pause = pause_before(policy, attempt);
-    if (pending.empty() || deadline.remaining() <= pause) break;
+    if (pending.empty() || deadline_.remaining() <= pause) break;
     std::this_thread::sleep_for(pause);
     std::vector<wire::TaskMessage> batch;
     batch.reserve(pending.size());
     for (const auto i : pending) batch.push_back(outgoing.messages[i]);
-    auto again = declare_and_publish(core, outgoing.queues, batch, deadline);
+    auto again = declare_and_publish(core_, outgoing.queues, batch, deadline_);
     for (std::size_t i = 0; i < pending.size(); ++i) outcomes[pending[i]] = std::move(again[i]);
   }
   return outcomes;
+}
+
+std::vector<Result<void>> publish(Core& core, const Outgoing& outgoing, const detail::SendOptions& options) {
+  return Sending(core, options).finish(outgoing);
 }
 
 }  // namespace lovage::app

@@ -38,13 +38,13 @@ void fill(std::string& open, const std::string& value) {
 }  // namespace
 
 wire::QueueDeclaration queue_declaration(const Config& config, const std::string& name) {
-  std::vector<std::string> names;
   for (const auto& queue : config.task_queues) {
     if (queue.name == name) return {queue.name, queue.exchange, exchange_type(queue), queue.routing_key};
-    names.push_back(queue.name);
   }
-  const bool is_only_default = names.empty() && name == config.task_default_queue;
+  const bool is_only_default = config.task_queues.empty() && name == config.task_default_queue;
   if (!config.task_create_missing_queues && !is_only_default) {
+    std::vector<std::string> names;
+    for (const auto& queue : config.task_queues) names.push_back(queue.name);
     if (names.empty()) names.push_back(config.task_default_queue);
     throw ConfigError("unknown queue '" + name + "'" + did_you_mean(name, names) +
                       ": it is not in task_queues, and task_create_missing_queues is off");

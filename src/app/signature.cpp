@@ -162,8 +162,7 @@ AsyncResult<> Signature::delay() const {
   core_->check_config();
   if (core_->config().task_always_eager) return apply();
   app::Outgoing outgoing;
-  outgoing.add(app::prepare(*core_, app::to_data(*this), app::current_lineage()));
-  const auto& id = outgoing.messages.front().id;
+  const auto& id = outgoing.add(*core_, app::call_of(*this), app::current_lineage()).id;
   const auto outcomes = app::publish(*core_, outgoing, send_);
   const auto& outcome = outcomes.front();
   if (outcome || outcome.error().code == Errc::uncertain) {
@@ -198,6 +197,14 @@ Signature Signature::from_value(std::shared_ptr<app::Core> core, Value value) {
 }
 
 namespace app {
+
+Call call_of(const Signature& signature) {
+  return {signature.task(), signature.args(), signature.kwargs(), signature.options()};
+}
+
+Call call_of(const wire::SignatureData& signature) {
+  return {signature.task, signature.args, signature.kwargs, signature.options};
+}
 
 wire::SignatureData to_data(const Signature& signature) {
   return {signature.task(),    signature.args(),         signature.kwargs(),

@@ -53,16 +53,29 @@ Bytes random_bytes() {
   return bytes;
 }
 
+// "00" to "ff", one after the other.
+constexpr std::array<char, 512> make_hex() {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::array<char, 512> hex{};
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    hex[2 * byte] = kDigits[byte / 16];
+    hex[2 * byte + 1] = kDigits[byte % 16];
+  }
+  return hex;
+}
+constexpr std::array<char, 512> kHex = make_hex();
+
 std::string text_of(Bytes bytes, unsigned version) {
   bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0fU) | version << 4U);
   bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3fU) | 0x80U);  // the variant of RFC 4122 and 9562
-  static constexpr std::string_view kHex = "0123456789abcdef";
   std::string text(36, '-');
-  std::size_t at = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10) ++at;
-    text[at++] = kHex[bytes[i] >> 4U];
-    text[at++] = kHex[bytes[i] & 0x0fU];
+  char* to = text.data();
+  const std::uint8_t* from = bytes.data();
+  for (const std::size_t group : {4U, 2U, 2U, 2U, 6U}) {
+    for (const std::uint8_t* const end = from + group; from != end; ++from, to += 2) {
+      std::memcpy(to, kHex.data() + std::size_t{2} * *from, 2);
+    }
+    ++to;  // the dash that is there
   }
   return text;
 }

@@ -62,6 +62,17 @@ struct ServerReport {
   std::string refusal = {};
 };
 
+// Messages that leave while those after them are being made. One thread.
+class Publishing {
+ public:
+  virtual ~Publishing() = default;
+  // All messages so far: those of the call before and what came behind them. They stay in their place until finish()
+  // has returned.
+  virtual void send(std::span<const wire::TaskMessage> messages) = 0;
+  // One outcome per message, in order. Once, and last.
+  virtual std::vector<Result<void>> finish() = 0;
+};
+
 // Thread-safe; may be used after fork() in the child, which makes connections of its own. Every call
 // returns by its deadline.
 class Broker {
@@ -71,6 +82,8 @@ class Broker {
   // Sends messages in pipelined chunks; one outcome per message, in order. An unroutable message
   // (an exchange without a binding for its key) is refused with not_found.
   virtual std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages, Deadline deadline) = 0;
+  // The same bit by bit. Where nothing is won by it, all are sent at the end.
+  virtual std::unique_ptr<Publishing> start_publishing(Deadline deadline);
 
   // Sends a message to everybody who listens to a fanout exchange at this moment; that may be nobody. An engine
   // without remote control refuses it as misconfigured.

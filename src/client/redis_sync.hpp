@@ -63,6 +63,8 @@ class RedisPool {
     ~Lease();  // gives the connection back if it is still usable
     RedisSync* operator->() const noexcept { return connection_.get(); }
     RedisSync& operator*() const noexcept { return *connection_; }
+    // Closes the connection instead, because somebody else's answers are still to come on it.
+    void drop() noexcept { connection_.reset(); }
 
    private:
     RedisPool* pool_;

@@ -61,13 +61,13 @@ Value value_of(const std::optional<Array>& list) {
   return list ? Value(*list) : Value();
 }
 
-Result<std::string> body_to_json(const Body& body, JsonTypes types) {
+Result<std::string> body_to_json(const Array& args, const Object& kwargs, const Embed& embed, JsonTypes types) {
   std::string out;
+  out.reserve(2 * kNoEmbed.size());  // enough for few and small arguments
   Result<void> status;
-  append_member(out, "[", body.args, types, status);
-  append_member(out, ", ", body.kwargs, types, status);
+  append_member(out, "[", args, types, status);
+  append_member(out, ", ", kwargs, types, status);
   out += ", ";
-  const Embed& embed = body.embed;
   if (!embed.callbacks && !embed.errbacks && !embed.chain && !embed.chord) {
     out += kNoEmbed;
   } else {
@@ -81,15 +81,15 @@ Result<std::string> body_to_json(const Body& body, JsonTypes types) {
   return out;
 }
 
-Result<std::string> body_to_msgpack(const Body& body) {
-  Object embed{{"callbacks", value_of(body.embed.callbacks)},
-               {"errbacks", value_of(body.embed.errbacks)},
-               {"chain", value_of(body.embed.chain)},
-               {"chord", body.embed.chord.value_or(Value())}};
+Result<std::string> body_to_msgpack(const Array& args, const Object& kwargs, const Embed& embed) {
+  Object follows{{"callbacks", value_of(embed.callbacks)},
+                 {"errbacks", value_of(embed.errbacks)},
+                 {"chain", value_of(embed.chain)},
+                 {"chord", embed.chord.value_or(Value())}};
   Array parts;
-  parts.emplace_back(body.args);
-  parts.emplace_back(body.kwargs);
-  parts.emplace_back(std::move(embed));
+  parts.emplace_back(args);
+  parts.emplace_back(kwargs);
+  parts.emplace_back(std::move(follows));
   return encode_msgpack(Value(std::move(parts)));
 }
 
@@ -144,8 +144,10 @@ std::string_view mime_name(Compression compression) noexcept {
   return first_name(kCompressions, compression);
 }
 
-Result<void> encode_body(TaskMessage& message, const Body& body, const BodyFormat& format) {
-  auto bytes = format.serializer == Serializer::json ? body_to_json(body, format.json_types) : body_to_msgpack(body);
+Result<void> encode_body(TaskMessage& message, const Array& args, const Object& kwargs, const Embed& embed,
+                         const BodyFormat& format) {
+  auto bytes = format.serializer == Serializer::json ? body_to_json(args, kwargs, embed, format.json_types)
+                                                     : body_to_msgpack(args, kwargs, embed);
   if (!bytes) return tl::unexpected(std::move(bytes.error()));
   if (bytes->size() > format.max_bytes) {
     return tl::unexpected(over_limit("the message of task " + message.task, bytes->size(), format.max_bytes));

@@ -54,7 +54,11 @@ struct BodyFormat {
 
 // Writes the body into the message (body, content_type, content_encoding, compression).
 // Errors: bad_data for values that the format cannot carry (bytes in 5.2's JSON), too_large.
-Result<void> encode_body(TaskMessage& message, const Body& body, const BodyFormat& format);
+Result<void> encode_body(TaskMessage& message, const Array& args, const Object& kwargs, const Embed& embed,
+                         const BodyFormat& format);
+inline Result<void> encode_body(TaskMessage& message, const Body& body, const BodyFormat& format) {
+  return encode_body(message, body.args, body.kwargs, body.embed, format);
+}
 
 // `accept_content` holds MIME names; a type outside it is a BadMessage "refused-content-type".
 // The decompressed size is bounded by limits.max_bytes.

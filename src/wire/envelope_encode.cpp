@@ -2,6 +2,7 @@
 #include <array>
 #include <charconv>
 
+#include "wire/appender.hpp"
 #include "wire/base64.hpp"
 #include "wire/json.hpp"
 #include "wire/names.hpp"
@@ -12,65 +13,70 @@ namespace {
 
 class Writer {
  public:
-  explicit Writer(std::string& out) : out_(out) {}
+  Writer(std::string& out, std::size_t expected) : out_(out, expected) {}
 
   // `name` comes with its quotes and what stands before it: `, "task": `.
   void text(std::string_view name, std::string_view value) {
-    out_ += name;
+    out_.add(name);
     append_json_string(out_, value);
   }
   void text_or_null(std::string_view name, const std::optional<std::string>& value) {
     value ? text(name, *value) : raw(name, "null");
   }
   void raw(std::string_view name, std::string_view value) {
-    out_ += name;
-    out_ += value;
+    out_.add(name);
+    out_.add(value);
   }
   void integer(std::string_view name, std::int64_t value) {
-    out_ += name;
-    append_integer(value);
+    out_.add(name);
+    add_integer(value);
   }
   void time(std::string_view name, const std::optional<WireTime>& value) {
     value ? text(name, value->text) : raw(name, "null");
   }
   void limits(const TimeLimits& limits) {
-    out_ += R"(, "timelimit": [)";
+    out_.add(R"(, "timelimit": [)");
     seconds(limits.hard);
-    out_ += ", ";
+    out_.add(", ");
     seconds(limits.soft);
-    out_ += ']';
+    out_.add("]");
   }
   // A header's value is never worth losing a message: what JSON cannot carry is sent as null.
   void value(const Value& value) {
-    const std::size_t start = out_.size();
-    if (append_json(out_, value, JsonTypes::celery_5_6)) return;
-    out_.resize(start);
-    out_ += "null";
+    if (value.is_null()) return out_.add("null");
+    out_.by([&value](std::string& out) {
+      const std::size_t start = out.size();
+      if (append_json(out, value, JsonTypes::celery_5_6)) return;
+      out.resize(start);
+      out += "null";
+    });
   }
   void custom(const Object& headers) {
     for (const auto& [name, member] : headers) {
       text(", ", name);
-      out_ += ": ";
+      out_.add(": ");
       value(member);
     }
   }
+  void finish() { out_.finish(); }
 
  private:
-  void append_integer(std::int64_t value) {
+  void add_integer(std::int64_t value) {
     std::array<char, 24> text;
-    out_.append(text.data(), std::to_chars(text.data(), text.data() + text.size(), value).ptr);
+    const char* const end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+    out_.add({text.data(), static_cast<std::size_t>(end - text.data())});
   }
   // Whole seconds as an int, as they mostly are given.
   void seconds(const std::optional<double>& value) {
     if (!value) {
-      out_ += "null";
+      out_.add("null");
     } else if (*value >= -1e15 && *value <= 1e15 && *value == static_cast<double>(static_cast<std::int64_t>(*value))) {
-      append_integer(static_cast<std::int64_t>(*value));
+      add_integer(static_cast<std::int64_t>(*value));
     } else {
-      append_json_double(out_, *value);
+      out_.by([&value](std::string& out) { append_json_double(out, *value); });
     }
   }
-  std::string& out_;
+  Appender out_;
 };
 
 void write_headers(Writer& to, const TaskMessage& m) {
@@ -124,24 +130,27 @@ void write_properties(Writer& to, const TaskMessage& m) {
 }  // namespace
 
 void append_envelope(std::string& out, const TaskMessage& message) {
+  // One allocation for most messages.
+  const std::size_t expected = out.size() + envelope_size(message);
+  out.reserve(expected);
   out += R"({"body": ")";
   append_base64(out, message.body);
-  Writer to(out);
+  Writer to(out, expected - out.size());
   to.text(R"(", "content-encoding": )", message.content_encoding);
   to.text(R"(, "content-type": )", message.content_type);
   write_headers(to, message);
   write_properties(to, message);
-  out += "}}";
+  to.raw("}}", "");
+  to.finish();
 }
 
 std::size_t envelope_size(const TaskMessage& message) noexcept {
   constexpr std::size_t kFixed = 1100;  // names, ids, routing
-  return kFixed + message.body.size() / 3 * 4 + message.argsrepr.size() + message.kwargsrepr.size();
+  return kFixed + base64_size(message.body.size()) + message.argsrepr.size() + message.kwargsrepr.size();
 }
 
 std::string encode_envelope(const TaskMessage& message) {
   std::string out;
-  out.reserve(envelope_size(message));  // one allocation for most messages
   append_envelope(out, message);
   return out;
 }

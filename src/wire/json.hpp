@@ -8,6 +8,7 @@
 #include <lovage/value.hpp>
 
 #include "base/result.hpp"
+#include "wire/appender.hpp"
 #include "wire/body.hpp"
 
 namespace lovage::wire {
@@ -18,6 +19,7 @@ Result<void> append_json(std::string& out, const Value& value, JsonTypes types);
 
 // The text in quotes. Bytes that are no UTF-8 become U+FFFD; false when there were any.
 bool append_json_string(std::string& out, std::string_view text);
+void append_json_string(Appender& out, std::string_view text);
 
 // As Python's repr() writes a float: shortest form that reads back, "1.0", "1e+16", "nan" as NaN.
 void append_json_double(std::string& out, double value);

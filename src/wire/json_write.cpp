@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "wire/appender.hpp"
 #include "wire/base64.hpp"
 #include "wire/json.hpp"
 #include "wire/utf8.hpp"
@@ -11,30 +12,32 @@
 namespace lovage::wire {
 namespace {
 
-constexpr std::uint64_t kOnes = 0x0101010101010101U;
-constexpr std::uint64_t kHighs = 0x8080808080808080U;
-
-// A high bit for every byte that is zero. May also mark bytes above a zero one: fine to stop at.
-constexpr std::uint64_t zero_bytes(std::uint64_t word) {
-  return (word - kOnes) & ~word & kHighs;
-}
-
 constexpr bool is_plain(char c) noexcept {
   return c >= ' ' && c <= '~' && c != '"' && c != '\\';
 }
 
+constexpr std::uint64_t kOnes = 0x0101010101010101U;
+constexpr std::uint64_t kHighs = 0x8080808080808080U;
+constexpr std::size_t kWord = sizeof kOnes;
+
+// Whether eight bytes need no escape: what does need one sets the high bit of its byte in one of the five. What is
+// borrowed or carried from a byte to the next comes from one that needs an escape itself.
+bool is_plain_word(const char* text) noexcept {
+  std::uint64_t word = 0;
+  std::memcpy(&word, text, sizeof word);
+  const std::uint64_t special = word | (word - kOnes * 0x20U) | (word + kOnes) | ((word ^ (kOnes * '"')) - kOnes) |
+                                ((word ^ (kOnes * '\\')) - kOnes);
+  return (special & kHighs) == 0;
+}
+
 // How many leading bytes need no escape.
 std::size_t plain_prefix(std::string_view text) noexcept {
+  const char* const bytes = text.data();
   std::size_t at = 0;
-  for (; at + 8 <= text.size(); at += 8) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text.data() + at, sizeof word);
-    const std::uint64_t below_space = (word - kOnes * 0x20U) & ~word & kHighs;
-    const std::uint64_t special = zero_bytes(word ^ (kOnes * '"')) | zero_bytes(word ^ (kOnes * '\\')) |
-                                  zero_bytes(word ^ (kOnes * 0x7fU)) | below_space | (word & kHighs);
-    if (special != 0) break;
-  }
-  while (at < text.size() && is_plain(text[at])) ++at;
+  while (at + kWord <= text.size() && is_plain_word(bytes + at)) at += kWord;
+  // What is left is shorter than a word: it is looked at together with what comes before it.
+  if (at + kWord > text.size() && at != 0 && is_plain_word(bytes + text.size() - kWord)) return text.size();
+  while (at < text.size() && is_plain(bytes[at])) ++at;
   return at;
 }
 
@@ -228,6 +231,16 @@ bool append_json_string(std::string& out, std::string_view text) {
   }
   out.push_back('"');
   return valid;
+}
+
+void append_json_string(Appender& out, std::string_view text) {
+  if (plain_prefix(text) == text.size()) {
+    out.add("\"");
+    out.add(text);
+    out.add("\"");
+  } else {
+    out.by([text](std::string& string) { append_json_string(string, text); });
+  }
 }
 
 void append_json_double(std::string& out, double value) {

@@ -110,6 +110,59 @@ TEST_P(Reserving, AQueueCanBeAddedAndCancelled) {
   EXPECT_THAT(worker.stop_reserving(), IsEmpty());
 }
 
+TEST_P(Reserving, ManyMessagesSentTogetherKeepTheirOrderInEachQueue) {
+  constexpr std::size_t kMessages = 1'000;
+  std::vector<wire::TaskMessage> messages;
+  std::vector<std::string> of_a;
+  for (std::size_t i = 0; i < kMessages; ++i) {
+    messages.push_back(message(std::to_string(i), i % 3 == 0 ? "a" : "b", i % 2 == 0 ? 0 : 9));
+    if (i % 3 == 0 && i % 2 == 0) of_a.push_back(std::to_string(i));
+  }
+  for (std::size_t i = 3; i < kMessages; i += 6) of_a.push_back(std::to_string(i));  // those of the lower priority
+  publish(*store->broker(), messages);
+  Worker worker(*store, {"a"});
+  worker.credit(kMessages);
+  EXPECT_EQ(ids_of(worker.take(of_a.size())), of_a);
+}
+
+TEST_P(Reserving, MessagesSentBitByBitArriveAsIfSentTogether) {
+  const auto broker = store->broker();
+  const auto publishing = broker->start_publishing(patience());
+  std::vector<wire::TaskMessage> messages;
+  std::vector<std::string> ids;
+  for (int i = 0; i < 1'000; ++i) {
+    const bool lost = i % 100 == 99;
+    messages.push_back(message(std::to_string(i), i % 7 == 6 ? "other" : "q"));
+    if (lost) messages.back().exchange = "nowhere";
+    if (!lost && i % 7 != 6) ids.push_back(std::to_string(i));
+    if (i % 90 == 0) publishing->send(messages);
+  }
+  publishing->send(messages);
+  const auto outcomes = publishing->finish();
+  ASSERT_EQ(outcomes.size(), messages.size());
+  for (std::size_t i = 0; i < outcomes.size(); ++i) EXPECT_EQ(outcomes[i].has_value(), i % 100 != 99) << i;
+  Worker worker(*store, {"q"});
+  worker.credit(messages.size());
+  EXPECT_EQ(ids_of(worker.take(ids.size())), ids);
+}
+
+TEST_P(Reserving, NothingIsSentWhereNothingIsGiven) {
+  EXPECT_THAT(store->broker()->publish({}, patience()), IsEmpty());
+  EXPECT_THAT(store->broker()->start_publishing(patience())->finish(), IsEmpty());
+}
+
+// An exception passed over it: what was sent may arrive or not, and the broker is as good as before.
+TEST_P(Reserving, APublicationThatIsNotFinishedDisturbsNobody) {
+  const auto broker = store->broker();
+  std::vector<wire::TaskMessage> messages;
+  for (int i = 0; i < 1'000; ++i) messages.push_back(message(std::to_string(i), "left"));
+  broker->start_publishing(patience())->send(messages);
+  publish(*broker, {message("1"), message("2")});
+  Worker worker(*store, {"q"});
+  worker.credit(2);
+  EXPECT_THAT(ids_of(worker.take(2)), ElementsAre("1", "2"));
+}
+
 TEST_P(Reserving, TwoWorkersShareAQueueOfManyNoneLostNoneTwice) {
   constexpr int kMessages = 10'000;
   std::vector<wire::TaskMessage> messages;

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -41,6 +42,30 @@ class FakeBroker final : public broker::Broker {
     return publish_calls_;
   }
 
+  // How many messages each call of send() showed, over all publications.
+  [[nodiscard]] std::vector<std::size_t> shown() const {
+    const std::lock_guard lock(mutex_);
+    return shown_;
+  }
+
+  std::unique_ptr<broker::Publishing> start_publishing(Deadline deadline) override {
+    class Publication final : public broker::Publishing {
+     public:
+      Publication(FakeBroker& broker, Deadline until) : broker_(broker), until_(until) {}
+      void send(std::span<const wire::TaskMessage> messages) override {
+        messages_ = messages;
+        const std::lock_guard lock(broker_.mutex_);
+        broker_.shown_.push_back(messages.size());
+      }
+      std::vector<Result<void>> finish() override { return broker_.publish(messages_, until_); }
+
+     private:
+      FakeBroker& broker_;
+      const Deadline until_;
+      std::span<const wire::TaskMessage> messages_;
+    };
+    return std::make_unique<Publication>(*this, deadline);
+  }
   std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages, Deadline deadline) override {
     std::unique_lock lock(mutex_);
     ++publish_calls_;
@@ -123,6 +148,7 @@ class FakeBroker final : public broker::Broker {
   mutable std::mutex mutex_;
   std::condition_variable silence_;
   bool answers_ = true;
+  std::vector<std::size_t> shown_;
   int publish_calls_ = 0;
   std::deque<Failure> failures_;
   std::vector<wire::TaskMessage> sent_;

@@ -161,10 +161,10 @@ Result<std::optional<DeadLetterEntry>> RedisBroker::dead_letter(const std::strin
 Result<void> RedisBroker::retry_dead_letter(const std::string& key, const wire::TaskMessage& message,
                                             Deadline deadline) {
   if (!is_letter_key(key)) return fail(Errc::not_found, "no dead letter has the key " + key);
+  auto lists = list_keys(message, deadline);
+  if (!lists) return tl::unexpected(lists.error());
   auto connection = pool_.take(deadline);
   if (!connection) return tl::unexpected(connection.error());
-  auto lists = list_keys(**connection, message, deadline);
-  if (!lists) return tl::unexpected(lists.error());
   ScriptCall call{&retry_dead_letter_script(), {keys_.dead()}, {key, wire::encode_envelope(message)}};
   call.keys.insert(call.keys.end(), std::make_move_iterator(lists->begin()), std::make_move_iterator(lists->end()));
   const auto reply = run(**connection, call, deadline);

@@ -1,4 +1,4 @@
-// RedisBroker::publish: one LPUSH for each list of a chunk, and a chunk is built while the server works on the one
+// How messages reach Redis: one LPUSH for each list of a chunk, and a chunk is built while the server works on the one
 // before it. One round trip for a single message.
 #include <algorithm>
 #include <optional>
@@ -9,8 +9,9 @@
 namespace lovage::broker::redis {
 namespace {
 
-constexpr std::size_t kChunkMessages = 1'000;
-constexpr std::size_t kChunkBytes = 1u << 20;
+// Small enough that the server begins early and that the buffers are used again, not asked of the kernel anew; large
+// enough that both sides wake up seldom.
+constexpr std::size_t kChunkBytes = 128U << 10U;
 // A program that sends to ever new queues declares them again now and then.
 constexpr std::size_t kMostDeclared = 1'000;
 
@@ -19,29 +20,33 @@ using Outcomes = std::vector<Result<void>>;
 // Messages that travel together.
 class Chunk {
  public:
+  // `room`: for how many bytes there is to be room from the first message on.
+  explicit Chunk(std::size_t room) : room_(room) {}
+
   [[nodiscard]] bool empty() const noexcept { return copies_.empty(); }
-  [[nodiscard]] bool is_full() const noexcept { return copies_.size() >= kChunkMessages || bytes_ >= kChunkBytes; }
+  [[nodiscard]] bool is_full() const noexcept { return bytes_ >= kChunkBytes; }
   [[nodiscard]] std::size_t replies() const noexcept { return pushes_.size(); }
 
   void add(std::size_t message, const std::string& list_key, std::string_view envelope) {
     auto push = std::find_if(pushes_.begin(), pushes_.end(), [&](const Push& known) { return known.key == list_key; });
-    if (push == pushes_.end()) push = pushes_.insert(push, {list_key, {}, 0});
+    if (push == pushes_.end()) {
+      push = pushes_.insert(push, {list_key, {}, 0});
+      if (pushes_.size() == 1) push->words.reserve(room_);  // mostly there is no other
+    }
     client::append_word(push->words, envelope);
     ++push->count;
     bytes_ += envelope.size();
     copies_.push_back({message, static_cast<std::size_t>(push - pushes_.begin())});
   }
 
-  [[nodiscard]] std::string commands() const {
-    std::string out;
-    out.reserve(bytes_ + 16 * copies_.size() + 256 * pushes_.size());
+  void append_commands(std::string& out) const {
+    out.reserve(out.size() + bytes_ + 16 * copies_.size() + 256 * pushes_.size());
     for (const Push& push : pushes_) {
       client::append_command_head(out, 2 + push.count);
       client::append_word(out, "LPUSH");
       client::append_word(out, push.key);
       out += push.words;
     }
-    return out;
   }
 
   void fail(const Failure& why, Outcomes& outcomes) const {
@@ -64,6 +69,7 @@ class Chunk {
     std::size_t message = 0;
     std::size_t push = 0;
   };
+  std::size_t room_;
   std::vector<Push> pushes_;
   std::vector<Copy> copies_;
   std::size_t bytes_ = 0;
@@ -83,77 +89,116 @@ void fail_from(std::size_t from, const Failure& why, Outcomes& outcomes) {
 
 }  // namespace
 
+// Builds a chunk while the server works on the one before it.
+class RedisBroker::Publication final : public Publishing {
+ public:
+  Publication(RedisBroker& broker, Deadline deadline) : broker_(broker), deadline_(deadline) {}
+  Publication(const Publication&) = delete;
+  Publication& operator=(const Publication&) = delete;
+  ~Publication() override {
+    if (under_way_) connection_->drop();  // left by an exception
+  }
+
+  void send(std::span<const wire::TaskMessage> messages) override {
+    const std::size_t seen = outcomes_.size();
+    outcomes_.resize(messages.size());
+    if (failure_) return;
+    if (const auto declared = broker_.declare_new(messages.subspan(seen), deadline_); !declared) {
+      failure_ = unsent(declared.error());
+      return;
+    }
+    for (; next_ < messages.size() && !failure_; ++next_) {
+      add(messages, next_);
+      if (chunk_.is_full()) flush();
+    }
+  }
+
+  std::vector<Result<void>> finish() override {
+    if (!failure_ && !chunk_.empty()) flush();
+    await_answer();
+    if (failure_) {
+      chunk_.fail(unsent(*failure_), outcomes_);
+      fail_from(next_, unsent(*failure_), outcomes_);
+    }
+    return std::move(outcomes_);
+  }
+
+ private:
+  // Messages that go one way mostly follow each other: it is looked up once for all of them.
+  void add(std::span<const wire::TaskMessage> messages, std::size_t at) {
+    const auto same_way = [](const wire::TaskMessage& a, const wire::TaskMessage& b) {
+      return a.routing_key == b.routing_key && a.exchange == b.exchange && a.priority == b.priority;
+    };
+    if (at == 0 || !same_way(messages[at], messages[at - 1])) lists_ = broker_.list_keys(messages[at], deadline_);
+    if (!lists_) {
+      outcomes_[at] = tl::unexpected(lists_.error());
+      return;
+    }
+    envelope_.clear();
+    wire::append_envelope(envelope_, messages[at]);
+    for (const auto& list : *lists_) chunk_.add(at, list, envelope_);
+  }
+
+  void flush() {
+    Chunk chunk = std::exchange(chunk_, Chunk(kChunkBytes + kChunkBytes / 8));  // who fills one fills others
+    commands_.clear();
+    chunk.append_commands(commands_);
+    if (const auto written = write(); !written) {
+      failure_ = written.error();
+      chunk.fail(*failure_, outcomes_);
+    }
+    await_answer();
+    if (failure_) return chunk.fail(*failure_, outcomes_);
+    under_way_ = std::move(chunk);
+  }
+
+  Result<void> write() {
+    if (!connection_) {
+      auto taken = broker_.pool_.take(deadline_);
+      if (!taken) return tl::unexpected(taken.error());
+      connection_.emplace(std::move(*taken));
+    }
+    return (*connection_)->write(commands_, deadline_);
+  }
+
+  // Reads what the server says of the chunk that is under way.
+  void await_answer() {
+    if (!under_way_) return;
+    const auto replies = (*connection_)->read_replies(under_way_->replies(), deadline_);
+    if (replies) {
+      under_way_->take(*replies, outcomes_);
+    } else {
+      failure_ = replies.error();
+      under_way_->fail(*failure_, outcomes_);
+    }
+    under_way_.reset();
+  }
+
+  RedisBroker& broker_;
+  const Deadline deadline_;
+  std::optional<client::RedisPool::Lease> connection_;
+  Outcomes outcomes_;
+  std::size_t next_ = 0;
+  Result<std::vector<std::string>> lists_;  // the way of the message before
+  Chunk chunk_{0};
+  std::optional<Chunk> under_way_;
+  std::optional<Failure> failure_;
+  std::string envelope_;
+  std::string commands_;
+};
+
 std::vector<Result<void>> RedisBroker::publish(std::span<const wire::TaskMessage> messages, Deadline deadline) {
-  Outcomes outcomes(messages.size());
-  auto connection = pool_.take(deadline);
-  if (!connection) {
-    fail_from(0, connection.error(), outcomes);
-    return outcomes;
-  }
-  if (const auto declared = declare_new(**connection, messages, deadline); !declared) {
-    fail_from(0, unsent(declared.error()), outcomes);
-    return outcomes;
-  }
-  const Routes routes = route(**connection, messages, deadline);
-
-  std::size_t next = 0;
-  std::string envelope;
-  const auto fill = [&](Chunk& chunk) {
-    for (; next < messages.size() && !chunk.is_full(); ++next) {
-      const auto& lists = routes.ways[routes.way_of[next]];
-      if (!lists) {
-        outcomes[next] = tl::unexpected(lists.error());
-        continue;
-      }
-      envelope.clear();
-      wire::append_envelope(envelope, messages[next]);
-      for (const auto& list : *lists) chunk.add(next, list, envelope);
-    }
-  };
-  std::optional<Chunk> under_way;
-  while (true) {
-    Chunk chunk;
-    fill(chunk);
-    std::optional<Failure> failure;
-    if (!chunk.empty()) {
-      if (const auto written = (*connection)->write(chunk.commands(), deadline); !written) failure = written.error();
-    }
-    if (failure) chunk.fail(*failure, outcomes);
-    if (under_way) {
-      const auto replies = (*connection)->read_replies(under_way->replies(), deadline);
-      if (replies) {
-        under_way->take(*replies, outcomes);
-      } else {
-        failure = replies.error();
-        under_way->fail(*failure, outcomes);
-        chunk.fail(*failure, outcomes);
-      }
-    }
-    if (failure) fail_from(next, unsent(*failure), outcomes);
-    if (failure || chunk.empty()) return outcomes;
-    under_way = std::move(chunk);
-  }
+  Publication publication(*this, deadline);
+  publication.send(messages);
+  return publication.finish();
 }
 
-// Messages that go one way mostly follow each other: each way is looked up once for all of them.
-RedisBroker::Routes RedisBroker::route(client::RedisSync& connection, std::span<const wire::TaskMessage> messages,
-                                       Deadline deadline) {
-  Routes routes;
-  routes.way_of.reserve(messages.size());
-  const auto same_way = [](const wire::TaskMessage& a, const wire::TaskMessage& b) {
-    return a.routing_key == b.routing_key && a.exchange == b.exchange && a.priority == b.priority;
-  };
-  for (std::size_t i = 0; i < messages.size(); ++i) {
-    const auto& message = messages[i];
-    if (i == 0 || !same_way(message, messages[i - 1])) routes.ways.push_back(list_keys(connection, message, deadline));
-    routes.way_of.push_back(routes.ways.size() - 1);
-  }
-  return routes;
+std::unique_ptr<Publishing> RedisBroker::start_publishing(Deadline deadline) {
+  return std::make_unique<Publication>(*this, deadline);
 }
 
-Result<std::vector<std::string>> RedisBroker::list_keys(client::RedisSync& connection, const wire::TaskMessage& message,
-                                                        Deadline deadline) {
-  if (const auto read = read_bindings(connection, message.exchange, deadline); !read) {
+Result<std::vector<std::string>> RedisBroker::list_keys(const wire::TaskMessage& message, Deadline deadline) {
+  if (const auto read = read_bindings(message.exchange, deadline); !read) {
     return tl::unexpected(read.error());
   }
   const std::lock_guard lock(mutex_);
@@ -163,12 +208,14 @@ Result<std::vector<std::string>> RedisBroker::list_keys(client::RedisSync& conne
   return lists;
 }
 
-Result<void> RedisBroker::read_bindings(client::RedisSync& connection, const std::string& exchange, Deadline deadline) {
+Result<void> RedisBroker::read_bindings(const std::string& exchange, Deadline deadline) {
   {
     const std::lock_guard lock(mutex_);
     if (bindings_.knows(exchange)) return {};
   }
-  const auto rows = connection.command({"SMEMBERS", keys_.binding(exchange)}, deadline);
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  const auto rows = (*connection)->command({"SMEMBERS", keys_.binding(exchange)}, deadline);
   if (!rows) return tl::unexpected(unsent(rows.error()));
   const std::lock_guard lock(mutex_);
   bindings_.learn(exchange, *rows);
@@ -176,8 +223,7 @@ Result<void> RedisBroker::read_bindings(client::RedisSync& connection, const std
 }
 
 // Writes the bindings that kombu's declare would write for queues which messages name themselves, once per process.
-Result<void> RedisBroker::declare_new(client::RedisSync& connection, std::span<const wire::TaskMessage> messages,
-                                      Deadline deadline) {
+Result<void> RedisBroker::declare_new(std::span<const wire::TaskMessage> messages, Deadline deadline) {
   std::set<std::string> fresh;
   {
     const std::lock_guard lock(mutex_);
@@ -195,7 +241,9 @@ Result<void> RedisBroker::declare_new(client::RedisSync& connection, std::span<c
     queue.name = name;
     client::append_command(bytes, {"SADD", keys_.binding(name), keys_.binding_row(queue)});
   }
-  const auto replies = connection.pipeline(bytes, fresh.size(), deadline);
+  auto connection = pool_.take(deadline);
+  if (!connection) return tl::unexpected(connection.error());
+  const auto replies = (*connection)->pipeline(bytes, fresh.size(), deadline);
   if (!replies) return tl::unexpected(replies.error());
   for (const auto& reply : *replies) {
     if (reply.is_error()) return tl::unexpected(client::failure_of(reply));

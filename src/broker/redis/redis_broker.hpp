@@ -44,6 +44,7 @@ class RedisBroker final : public Broker {
   ~RedisBroker() override;
 
   std::vector<Result<void>> publish(std::span<const wire::TaskMessage> messages, Deadline deadline) override;
+  std::unique_ptr<Publishing> start_publishing(Deadline deadline) override;
   Result<void> broadcast(const wire::BroadcastMessage& message, Deadline deadline) override;
   Result<void> declare(std::span<const wire::QueueDeclaration> queues, Deadline deadline) override;
   Result<ServerReport> check(Deadline deadline) override;
@@ -70,17 +71,11 @@ class RedisBroker final : public Broker {
   [[nodiscard]] std::string display_url() const override { return options_.redis.display_url; }
 
  private:
-  // publish.cpp
-  struct Routes {
-    std::vector<Result<std::vector<std::string>>> ways;  // the keys of the lists that a message goes to
-    std::vector<std::size_t> way_of;                     // of each message: which of the ways it goes
-  };
-  Routes route(client::RedisSync& connection, std::span<const wire::TaskMessage> messages, Deadline deadline);
-  Result<void> read_bindings(client::RedisSync& connection, const std::string& exchange, Deadline deadline);
-  Result<std::vector<std::string>> list_keys(client::RedisSync& connection, const wire::TaskMessage& message,
-                                             Deadline deadline);
-  Result<void> declare_new(client::RedisSync& connection, std::span<const wire::TaskMessage> messages,
-                           Deadline deadline);
+  // publish.cpp. What has to be asked for or written first is, on a connection of its own.
+  class Publication;
+  Result<void> read_bindings(const std::string& exchange, Deadline deadline);
+  Result<std::vector<std::string>> list_keys(const wire::TaskMessage& message, Deadline deadline);
+  Result<void> declare_new(std::span<const wire::TaskMessage> messages, Deadline deadline);
 
   // queue_counts.cpp
   Result<std::set<std::string>> known_queues(client::RedisSync& connection, Deadline deadline);

@@ -66,9 +66,9 @@ class Shop {
   }
 
   std::string send(const std::string& task, Array args = {}, Object options = {}) {
-    wire::SignatureData call{
+    const wire::SignatureData call{
         .task = task, .args = std::move(args), .kwargs = {}, .options = std::move(options), .subtask_type = {}};
-    const auto prepared = app::prepare(core, std::move(call), {});
+    const auto prepared = app::prepare(core, app::call_of(call), {});
     const auto sent = core.broker().publish(std::vector{prepared.message}, soon());
     EXPECT_TRUE(sent.at(0)) << sent.at(0).error().message;
     return prepared.message.id;
@@ -176,8 +176,9 @@ TEST_P(WorkerOn, HoldsBackWhatIsNotDueAndDropsWhatHasExpired) {
 
 TEST_P(WorkerOn, MovesBadMessagesToTheDeadLetters) {
   Shop shop(GetParam());
-  auto message =
-      app::prepare(shop.core, {.task = "add", .args = {}, .kwargs = {}, .options = {}, .subtask_type = {}}, {}).message;
+  wire::SignatureData call;
+  call.task = "add";
+  auto message = app::prepare(shop.core, app::call_of(call), {}).message;
   message.content_type = "application/x-python-serialize";
   ASSERT_TRUE(shop.core.broker().publish(std::vector{message}, soon()).at(0));
   shop.start();

@@ -229,6 +229,28 @@ TEST_F(SendTest, TheTasksOwnDefaults) {
   EXPECT_EQ(last().expiration, "5000");
 }
 
+TEST_F(SendTest, ManyLeaveWhileOthersAreMade) {
+  const std::vector<Signature> calls(200, add_.si(1, 2));
+  const auto outcomes = app_.send_many(calls);
+  EXPECT_THAT(broker_->shown(), testing::ElementsAre(64, 128, 192, 200));
+  ASSERT_EQ(outcomes.size(), calls.size());
+  const auto sent = broker_->sent();
+  ASSERT_EQ(sent.size(), calls.size());
+  for (std::size_t i = 0; i < calls.size(); ++i) EXPECT_EQ(outcomes[i].result.id(), sent[i].id);
+}
+
+TEST_F(SendTest, ARouterThatThrowsAnythingStopsAllOfMany) {
+  int left = 150;
+  app_.config().task_router = [&left](std::string_view) -> std::optional<Route> {
+    if (--left == 0) throw std::runtime_error("no way");
+    return std::nullopt;
+  };
+  const std::vector<Signature> calls(200, add_.si(1, 2));
+  EXPECT_THROW(app_.send_many(calls), std::runtime_error);
+  EXPECT_THAT(broker_->shown(), testing::IsEmpty());
+  EXPECT_TRUE(broker_->sent().empty());
+}
+
 TEST_F(SendTest, RoutesByFunctionNamePatternAndQueue) {
   auto& config = app_.config();
   config.task_routes = {{"tasks.*", {.queue = "glob", .priority = 3}}, {"tasks.log", {.queue = "exact"}}};
@@ -293,10 +315,10 @@ TEST_F(SendTest, OptionsFromElsewhereAreChecked) {
     return call;
   };
   const auto call = with({{"queue", 5}});
-  EXPECT_THAT([&] { app::prepare(app_.core(), call, {}); },
+  EXPECT_THAT([&] { app::prepare(app_.core(), app::call_of(call), {}); },
               ThrowsMessage<TypeError>("option 'queue' must be str, not int"));
   const auto late = with({{"countdown", 1e300}});
-  EXPECT_THROW(app::prepare(app_.core(), late, {}), EncodeError);
+  EXPECT_THROW(app::prepare(app_.core(), app::call_of(late), {}), EncodeError);
   const auto frozen = with({{"task_id", "i"},
                             {"root_id", "r"},
                             {"parent_id", nullptr},
@@ -306,7 +328,7 @@ TEST_F(SendTest, OptionsFromElsewhereAreChecked) {
                             {"color", "red"},
                             {"reply_to", "o"},
                             {"expires", DateTime{"2030-01-02T03:04:05"}}});
-  const auto message = app::prepare(app_.core(), frozen, {.root_id = "x", .parent_id = "p"}).message;
+  const auto message = app::prepare(app_.core(), app::call_of(frozen), {.root_id = "x", .parent_id = "p"}).message;
   EXPECT_EQ(message.root_id, "r");
   EXPECT_EQ(message.parent_id, "p");
   EXPECT_EQ(message.group_index, 2);

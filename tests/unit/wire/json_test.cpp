@@ -170,6 +170,26 @@ TEST(Json, StringsThatAreNoUtf8AreErrors) {
   EXPECT_EQ(out, R"("a\ufffdb")");
 }
 
+TEST(Base64, WritesWhatItReads) {
+  const auto encoded = [](std::string_view bytes) {
+    std::string text = ">";
+    append_base64(text, bytes);
+    return text;
+  };
+  EXPECT_EQ(encoded(""), ">");
+  EXPECT_EQ(encoded("f"), ">Zg==");
+  EXPECT_EQ(encoded("fo"), ">Zm8=");
+  EXPECT_EQ(encoded("foo"), ">Zm9v");
+  EXPECT_EQ(encoded("foob"), ">Zm9vYg==");
+  EXPECT_EQ(encoded("\xfb\xff\xfe"), ">+//+");
+  std::string bytes;
+  for (int i = 0; i < 600; ++i) {
+    EXPECT_EQ(decode_base64(encoded(bytes).substr(1)), bytes);
+    EXPECT_EQ(encoded(bytes).size(), 1 + base64_size(bytes.size()));
+    bytes.push_back(static_cast<char>(i * 7));
+  }
+}
+
 TEST(Base64, IsStrict) {
   std::string text;
   append_base64(text, "light work.");

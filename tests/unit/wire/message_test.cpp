@@ -208,6 +208,32 @@ TEST(Envelope, LoneSurrogatesAndRawUtf8AreRead) {
   EXPECT_NE(encode_envelope(*message).find(R"("origin": "\u00e9\udce9@host")"), std::string::npos);
 }
 
+TEST(Envelope, HoldsWhatMustBeEscapedInEveryText) {
+  const std::string odd = "\"q\" \\ \n \xc3\xa9 \xf0\x9f\x98\x80 " + std::string(2'000, '"');
+  TaskMessage m = plain();
+  for (std::string* text : {&m.task, &m.id, &m.root_id, &m.argsrepr, &m.kwargsrepr, &m.origin, &m.reply_to, &m.exchange,
+                            &m.routing_key, &m.delivery_tag})
+    *text = odd;
+  m.shadow = m.parent_id = m.group_id = odd;
+  m.custom_headers = {{odd, Array{odd, Object{{odd, 1}}}}, {"after", 1.5}};
+  m.stamps = {{odd, odd}};
+  m.stamped_headers = Array{odd};
+  m.timelimit = {1.5, 3.0};
+  const auto back = decode_envelope(encode_envelope(m));
+  ASSERT_TRUE(back) << back.error().detail;
+  for (const std::string* text :
+       {&back->task, &back->id, &back->root_id, &back->argsrepr, &back->kwargsrepr, &back->origin, &back->reply_to,
+        &back->exchange, &back->routing_key, &back->delivery_tag, &*back->shadow, &*back->parent_id, &*back->group_id})
+    EXPECT_EQ(*text, odd);
+  EXPECT_EQ(back->custom_headers, m.custom_headers);
+  EXPECT_EQ(back->stamps, m.stamps);
+  EXPECT_EQ(back->timelimit.hard, 1.5);
+  EXPECT_EQ(back->timelimit.soft, 3.0);
+  std::string behind = "before";
+  append_envelope(behind, m);
+  EXPECT_EQ(behind, "before" + encode_envelope(m));
+}
+
 TEST(Envelope, CutAndFlippedBytesNeverCrash) {
   TaskMessage m = plain();
   m.custom_headers = {{"x", Object{{"n", Array{1, 2.5, Bytes{"\xff"}}}}}};
