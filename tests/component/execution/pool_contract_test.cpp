@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <functional>
+#include <thread>
 #include <utility>
 
 #include <lovage/error.hpp>
@@ -11,6 +14,7 @@
 namespace lovage::execution {
 namespace {
 
+using namespace std::chrono_literals;
 using Kind = Outcome::Kind;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -205,6 +209,81 @@ TEST(ThreadPool, MayBeStoppedByWhoeverStandsInForTheLoop) {
     });
     EXPECT_TRUE(harness.stopped);
   }
+}
+
+// Submits tasks one by one until the thread that runs them leads the loop, then calls `then` there, in the loop.
+void once_led(PoolHarness& harness, const std::function<void()>& then, const std::function<bool()>& end) {
+  const auto main = std::this_thread::get_id();
+  bool led = false;
+  const auto timer = harness.loop.every(1ms, [&] {  // whoever stands in runs no timers
+    if (led) return;
+    led = std::this_thread::get_id() != main;
+    if (led) return then();
+    if (harness.outcomes.size() == harness.last_job) harness.submit("noop");
+  });
+  harness.run_until(end);
+  EXPECT_TRUE(led);
+}
+
+TEST(ThreadPool, TheThreadThatRunsTasksOneByOneLeadsTheLoop) {
+  PoolHarness harness({.pool = "threads", .concurrency = 2});
+  harness.start();
+  const Gate gate;
+  // It gives way to several, which run at the same time.
+  JobId first = 0;
+  once_led(
+      harness,
+      [&] {
+        first = harness.submit("wait", {Value(gate.path())});
+        harness.submit("wait", {Value(gate.path())});
+      },
+      [&] { return first != 0 && harness.started.contains(first) && harness.started.contains(first + 1); });
+  gate.open();
+  harness.wait_for_all();
+  EXPECT_TRUE(harness.doubled.empty());
+}
+
+TEST(ThreadPool, ALongTaskOfTheLeaderHoldsNothingUp) {
+  PoolHarness harness({.pool = "threads", .concurrency = 1});
+  harness.start();
+  const Gate gate;
+  std::thread opens;
+  JobId waits = 0;
+  int ticks = 0;
+  net::Registration timer;
+  once_led(
+      harness,
+      [&] {
+        waits = harness.submit("wait", {Value(gate.path())});
+        timer = harness.loop.every(1ms, [&] {
+          if (++ticks == 5) opens = std::thread([&] { gate.open(); });
+        });
+      },
+      [&] { return waits != 0 && harness.outcomes.contains(waits); });
+  timer.reset();
+  opens.join();
+  EXPECT_GE(ticks, 5);
+  EXPECT_EQ(harness.outcomes.at(waits).kind, Kind::success);
+}
+
+TEST(ThreadPool, ALeaderThatIsBusyIsLeftBehind) {
+  const Gate gate;
+  {
+    PoolHarness harness({.pool = "threads", .concurrency = 1});
+    harness.start();
+    JobId waits = 0;
+    net::Registration timer;
+    once_led(
+        harness,
+        [&] {
+          waits = harness.submit("wait", {Value(gate.path())});
+          timer = harness.loop.after(5ms, [&] { harness.pool->kill_all(); });
+        },
+        [&] { return waits != 0 && harness.outcomes.contains(waits); });
+    EXPECT_EQ(harness.outcomes.at(waits).kind, Kind::not_started);
+    harness.stop();
+  }
+  gate.open();  // its thread ends when pool and loop are long gone
 }
 
 TEST(MakePool, NamesTheNearestKnownPool) {

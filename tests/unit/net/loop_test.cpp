@@ -111,6 +111,20 @@ TEST(Loop, RunsWhatTheEndOfATurnAddsBeforeItWaits) {
   EXPECT_EQ(seen, (std::vector{1, 2}));
 }
 
+TEST(Loop, TellsTheNextTurnFromThisOne) {
+  Loop loop;
+  std::vector<int> seen;
+  loop.post([&] {
+    loop.at_end_of_next_turn([&] { seen.push_back(3), loop.stop(); });
+    loop.at_end_of_turn([&] {
+      seen.push_back(1);
+      loop.at_end_of_turn([&] { seen.push_back(2); });
+    });
+  });
+  loop.run();
+  EXPECT_EQ(seen, (std::vector{1, 2, 3}));
+}
+
 TEST(Loop, KeepsWhatStopLeftForTheNextRun) {
   Loop loop;
   std::vector<int> seen;
@@ -163,6 +177,116 @@ TEST(Loop, WhatAStandInStartsGoesOnInTheLoop) {
     loop.stop();
   });
   runner.join();
+}
+
+// A loop that runs in a thread of its own.
+class LedLoop : public testing::Test {
+ protected:
+  LedLoop() : runner([this] { loop.run(); }) {
+    std::promise<void> running;
+    loop.post([&] { running.set_value(); });
+    running.get_future().get();
+  }
+  ~LedLoop() override {
+    loop.stop();
+    runner.join();
+  }
+  // Which thread runs what is posted.
+  std::thread::id thread_of_posts() {
+    std::promise<std::thread::id> found;
+    loop.post([&] { found.set_value(std::this_thread::get_id()); });
+    return found.get_future().get();
+  }
+
+  Loop loop;
+  std::thread runner;
+};
+
+TEST_F(LedLoop, IsRunByItsLeaderWhichGivesTheLeadBack) {
+  auto leader = loop.lead();
+  ASSERT_TRUE(leader);
+  EXPECT_FALSE(loop.lead()) << "one at a time";
+  std::vector<std::thread::id> ran;
+  Registration timer;
+  loop.post([&] {
+    timer = loop.after(1ms, [&] { ran.push_back(std::this_thread::get_id()); });
+    EXPECT_FALSE(loop.in_loop_thread());
+  });
+  leader->run([&] { return ran.empty(); });
+  leader.reset();
+  EXPECT_EQ(ran, std::vector{std::this_thread::get_id()});
+  EXPECT_EQ(thread_of_posts(), runner.get_id());
+}
+
+TEST_F(LedLoop, KeepsALeaderThatIsBackSoon) {
+  bool kept = false;
+  while (!kept) {  // a thread that has to wait for a processor is not back soon
+    const auto leader = loop.lead();
+    ASSERT_TRUE(leader);
+    leader->run([&] {
+      kept = leader->step_out([] {});
+      return false;
+    });
+  }
+}
+
+TEST_F(LedLoop, GoesOnWithoutALeaderThatIsOutForLong) {
+  const auto leader = loop.lead();
+  ASSERT_TRUE(leader);
+  bool leads = true;
+  leader->run([&] {
+    leads = leader->step_out([&] { EXPECT_EQ(thread_of_posts(), runner.get_id()); });
+    return leads;
+  });
+  EXPECT_FALSE(leads);
+  EXPECT_TRUE(loop.lead()) << "the lead is to be had again";
+}
+
+TEST_F(LedLoop, IsLedByNobodyOnceItKeepsTheLead) {
+  std::promise<void> kept;
+  loop.post([&] {
+    loop.keep_lead();
+    kept.set_value();
+  });
+  kept.get_future().get();
+  EXPECT_FALSE(loop.lead());
+}
+
+TEST_F(LedLoop, StopsUnderALeader) {
+  const auto leader = loop.lead();
+  ASSERT_TRUE(leader);
+  loop.post([&] { loop.stop(); });
+  leader->run([] { return true; });
+}
+
+TEST(Loop, IsLedByNobodyWhileItDoesNotRun) {
+  Loop loop;
+  EXPECT_FALSE(loop.lead());
+  loop.post([&] { loop.stop(); });
+  loop.run();
+  EXPECT_FALSE(loop.lead());
+}
+
+TEST_F(LedLoop, ManyThreadsLeadItInTurn) {
+  int total = 0;  // not atomic: the sanitizer would tell
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 500; ++i) {
+        loop.run_or_post([&] { ++total; });
+        const auto leader = loop.lead();
+        int turns = 0;
+        if (!leader) continue;
+        leader->run([&] {
+          loop.post([&] { ++total; });
+          return ++turns < 5 && (turns != 3 || leader->step_out([] {}));
+        });
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(thread_of_posts(), runner.get_id());
+  EXPECT_GE(total, 4 * 500);
 }
 
 TEST(Loop, NeverRunsTwoHandlersAtATime) {
