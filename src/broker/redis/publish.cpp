@@ -1,6 +1,7 @@
-// How messages reach Redis: one LPUSH for each list of a chunk, and a chunk is built while the server works on the one
-// before it. One round trip for a single message.
+// How messages reach Redis: one LPUSH for each list of a chunk, and chunks are built while the server works on those
+// before them. One round trip for a single message.
 #include <algorithm>
+#include <deque>
 #include <optional>
 #include <utility>
 
@@ -12,6 +13,8 @@ namespace {
 // Small enough that the server begins early and that the buffers are used again, not asked of the kernel anew; large
 // enough that both sides wake up seldom.
 constexpr std::size_t kChunkBytes = 128U << 10U;
+// Together a thousand tasks or more: for so many a slow network takes one round trip.
+constexpr std::size_t kMostUnderWay = 12;
 // A program that sends to ever new queues declares them again now and then.
 constexpr std::size_t kMostDeclared = 1'000;
 
@@ -89,14 +92,14 @@ void fail_from(std::size_t from, const Failure& why, Outcomes& outcomes) {
 
 }  // namespace
 
-// Builds a chunk while the server works on the one before it.
+// Builds chunks while the server works on those before them.
 class RedisBroker::Publication final : public Publishing {
  public:
   Publication(RedisBroker& broker, Deadline deadline) : broker_(broker), deadline_(deadline) {}
   Publication(const Publication&) = delete;
   Publication& operator=(const Publication&) = delete;
   ~Publication() override {
-    if (under_way_) connection_->drop();  // left by an exception
+    if (!under_way_.empty()) connection_->drop();  // left by an exception
   }
 
   void send(std::span<const wire::TaskMessage> messages) override {
@@ -115,7 +118,7 @@ class RedisBroker::Publication final : public Publishing {
 
   std::vector<Result<void>> finish() override {
     if (!failure_ && !chunk_.empty()) flush();
-    await_answer();
+    await_answers(0);
     if (failure_) {
       chunk_.fail(unsent(*failure_), outcomes_);
       fail_from(next_, unsent(*failure_), outcomes_);
@@ -145,11 +148,10 @@ class RedisBroker::Publication final : public Publishing {
     chunk.append_commands(commands_);
     if (const auto written = write(); !written) {
       failure_ = written.error();
-      chunk.fail(*failure_, outcomes_);
+      is_cut_ = true;
     }
-    await_answer();
-    if (failure_) return chunk.fail(*failure_, outcomes_);
-    under_way_ = std::move(chunk);
+    under_way_.push_back(std::move(chunk));
+    await_answers(failure_ ? 0 : kMostUnderWay);
   }
 
   Result<void> write() {
@@ -161,17 +163,21 @@ class RedisBroker::Publication final : public Publishing {
     return (*connection_)->write(commands_, deadline_);
   }
 
-  // Reads what the server says of the chunk that is under way.
-  void await_answer() {
-    if (!under_way_) return;
-    const auto replies = (*connection_)->read_replies(under_way_->replies(), deadline_);
-    if (replies) {
-      under_way_->take(*replies, outcomes_);
-    } else {
+  // Reads what the server says of the oldest chunks under way, until no more than `left` are.
+  void await_answers(std::size_t left) {
+    for (; under_way_.size() > left; under_way_.pop_front()) {
+      Chunk& oldest = under_way_.front();
+      const bool is_unwritten = is_cut_ && under_way_.size() == 1;
+      auto replies = is_unwritten || is_broken_ ? tl::unexpected(*failure_)
+                                          : (*connection_)->read_replies(oldest.replies(), deadline_);
+      if (replies) {
+        oldest.take(*replies, outcomes_);
+        continue;
+      }
+      is_broken_ = true;
       failure_ = replies.error();
-      under_way_->fail(*failure_, outcomes_);
+      oldest.fail(*failure_, outcomes_);
     }
-    under_way_.reset();
   }
 
   RedisBroker& broker_;
@@ -181,7 +187,9 @@ class RedisBroker::Publication final : public Publishing {
   std::size_t next_ = 0;
   Result<std::vector<std::string>> lists_;  // the way of the message before
   Chunk chunk_{0};
-  std::optional<Chunk> under_way_;
+  std::deque<Chunk> under_way_;
+  bool is_cut_ = false;     // the last of them was not written whole
+  bool is_broken_ = false;  // no answer comes any more
   std::optional<Failure> failure_;
   std::string envelope_;
   std::string commands_;

@@ -228,17 +228,19 @@ void once_led(PoolHarness& harness, const std::function<void()>& then, const std
 TEST(ThreadPool, TheThreadThatRunsTasksOneByOneLeadsTheLoop) {
   PoolHarness harness({.pool = "threads", .concurrency = 2});
   harness.start();
-  const Gate gate;
+  const Gate one;
+  const Gate other;
   // It gives way to several, which run at the same time.
   JobId first = 0;
   once_led(
       harness,
       [&] {
-        first = harness.submit("wait", {Value(gate.path())});
-        harness.submit("wait", {Value(gate.path())});
+        first = harness.submit("wait", {Value(one.path())});
+        harness.submit("wait", {Value(other.path())});
       },
       [&] { return first != 0 && harness.started.contains(first) && harness.started.contains(first + 1); });
-  gate.open();
+  one.open();
+  other.open();
   harness.wait_for_all();
   EXPECT_TRUE(harness.doubled.empty());
 }

@@ -95,7 +95,7 @@ def redis_on_a_full_disk():
     if not with_own_mounts("redis_on_a_full_disk"):
         return
     with tempfile.TemporaryDirectory(prefix="lovage-disk-") as folder, small_disk(folder), \
-            Scene("redis", "--dir", folder) as scene:
+            Scene("redis", "--dir", folder, "--appendfsync", "everysec") as scene:  # by "always" the server ends itself
         load = Load(scene)
         fill_up(folder, load.sender)
         load.account(f"Redis' disk full for {OUTAGE} s", "MISCONF")

@@ -18,6 +18,8 @@ class Proxy:
         self.lock = threading.Lock()
         self.pairs = []  # of [client, server, what is done to them]
         self.latency = 0.0  # seconds that each piece of data is held up, on every connection
+        self.silent_from = None  # once a client has sent this, answers to it wait for `speaks`
+        self.speaks = threading.Event()
         threading.Thread(target=self.accept, daemon=True).start()
 
     def accept(self):
@@ -36,13 +38,23 @@ class Proxy:
 
     def serve(self, pair):
         client, server, _ = pair
+        held = []
         with contextlib.suppress(OSError):
             while True:
-                for source in select.select([client, server], [], [])[0]:
+                if pair[2] == "silent" and self.speaks.is_set():
+                    pair[2] = "pass"
+                    client.sendall(b"".join(held))
+                wait = 0.02 if pair[2] == "silent" else None
+                for source in select.select([client, server], [], [], wait)[0]:
                     data = source.recv(65536)
                     if not data:
                         raise OSError
                     if pair[2] == "blackhole":
+                        continue
+                    if source is client and self.silent_from and self.silent_from in data:
+                        pair[2] = "silent"
+                    if source is server and pair[2] == "silent":
+                        held.append(data)
                         continue
                     time.sleep(self.latency)
                     if pair[2] == "truncate":
