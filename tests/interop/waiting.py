@@ -18,23 +18,18 @@ def confirm_subscriptions():
     look = ResultConsumer.on_wait_for_pending
 
     def confirm_and_look(consumer, result, **options):
-        if consumer._pubsub is not None and consumer._pubsub.subscribed:
-            confirm(consumer)
+        confirm(consumer)
         look(consumer, result, **options)
 
     ResultConsumer.on_wait_for_pending = confirm_and_look
 
 
 def confirm(consumer):
-    consumer._pubsub.ping()
+    """Asks the server. What has been published is left to Celery: it waits a second for each result of which it has read
+    before it was asked for it."""
     deadline = time.monotonic() + CONFIRMED_SECONDS
-    while time.monotonic() < deadline:
-        if not consumer._pubsub.subscribed:  # the last subscription ended meanwhile: nothing more is read
-            return
-        message = consumer._pubsub.get_message(timeout=1)
-        kind = message["type"] if message else None
-        if kind == "pong":
-            return
-        if kind == "message":
-            consumer.on_state_change(consumer._decode_result(message["data"]), message)
-    raise TimeoutError("the server does not answer a PING behind its subscriptions")
+    channels = list(consumer.subscribed_to)
+    while channels and time.monotonic() < deadline:
+        channels = [channel for channel, count in consumer.backend.client.pubsub_numsub(*channels) if count == 0]
+    if channels:
+        raise TimeoutError(f"the server knows nothing of {len(channels)} subscriptions")
