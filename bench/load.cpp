@@ -56,14 +56,14 @@ Config config_of(const Options& options) {
 }
 
 void work() {
-  static const std::chrono::microseconds burned{from_environment(kWorkUs)};
-  static const std::chrono::milliseconds slept{from_environment(kSleepMs)};
-  if (burned.count() > 0) {
-    const auto end = thread_cpu_time() + burned;
+  static const std::chrono::microseconds kBurned{from_environment(kWorkUs)};
+  static const std::chrono::milliseconds kSlept{from_environment(kSleepMs)};
+  if (kBurned.count() > 0) {
+    const auto end = thread_cpu_time() + kBurned;
     while (thread_cpu_time() < end) {
     }
   }
-  if (slept.count() > 0) std::this_thread::sleep_for(slept);
+  if (kSlept.count() > 0) std::this_thread::sleep_for(kSlept);
 }
 
 void announce_work(const Options& options) {

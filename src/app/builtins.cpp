@@ -43,7 +43,7 @@ Value run_each(const Registry& registry, const std::string& name, Context& self,
     self.check();
     results.push_back(task.call(self, arguments(std::move(item)), {}));
   }
-  return Value(std::move(results));
+  return results;
 }
 
 Array alone(Value item) {
@@ -61,7 +61,7 @@ Array spread(Value item) {
 Value accumulate(Array args, const Object& kwargs) {
   const Value* const index = kwargs.find("index");
   const auto* const position = index != nullptr ? index->if_integer() : nullptr;
-  if (position == nullptr) return Value(std::move(args));
+  if (position == nullptr) return args;
   const auto size = static_cast<std::int64_t>(args.size());
   const std::int64_t at = *position < 0 ? *position + size : *position;
   if (at < 0 || at >= size) throw TypeError("celery.accumulate(): there is no argument " + std::to_string(*position));
@@ -87,7 +87,7 @@ void add_builtins(Registry& registry) {
     return run_each(*tasks, "celery.starmap", self, std::move(args), std::move(kwargs), spread);
   });
   add(registry, "celery.accumulate",
-      [](Context&, Array args, Object kwargs) { return accumulate(std::move(args), kwargs); });
+      [](Context&, Array args, const Object& kwargs) { return accumulate(std::move(args), kwargs); });
 }
 
 bool is_builtin(std::string_view task) noexcept {

@@ -1,6 +1,7 @@
 #include "app/canvas_shape.hpp"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <utility>
 
@@ -85,8 +86,8 @@ class Freezer {
     const auto given = text_option(options, "task_id");
     if (kind == CanvasKind::chain && given && !tasks->empty() && id_of(tasks->back()).empty())
       name_result(tasks->back(), *given);
-    for (std::size_t i = 0; i < tasks->size(); ++i) {
-      if (auto ok = freeze((*tasks)[i]); !ok) return ok;
+    for (auto& task : *tasks) {
+      if (auto ok = freeze(task); !ok) return ok;
     }
     if (kind == CanvasKind::chain && !tasks->empty())
       canvas_options(signature)["task_id"] = Value(id_of(tasks->back()));
@@ -157,9 +158,10 @@ class Placer {
 }  // namespace
 
 bool is_structural(std::string_view option) noexcept {
-  static constexpr std::string_view kNames[] = {"task_id", "group_id", "group_index", "chord",      "chain",
-                                                "link",    "root_id",  "parent_id",   "link_error", "add_to_parent"};
-  return std::ranges::find(kNames, option) != std::end(kNames);
+  static constexpr std::array<std::string_view, 10> kNames{"task_id",    "group_id",     "group_index", "chord",
+                                                           "chain",      "link",         "root_id",     "parent_id",
+                                                           "link_error", "add_to_parent"};
+  return std::ranges::find(kNames, option) != kNames.end();
 }
 
 Result<void> check_object(const Value& signature) {

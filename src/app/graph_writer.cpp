@@ -95,7 +95,7 @@ Result<void> GraphWriter::share_at(Value& signature, int depth) {
       Value* const body = chord_body(signature);
       if (body == nullptr) return fail(Errc::bad_data, "a chord without a body");
       if (auto ok = share_at(*body, depth + 1); !ok) return ok;
-      if (to_json(*body).size() > kMostEmbedded) *body = put(std::move(*body));
+      if (to_json(*body).size() > kMostEmbedded) *body = put(*body);
       return {};
     }
     case CanvasKind::chunks:
@@ -136,7 +136,7 @@ Result<void> GraphWriter::share_chain(Value& chain, int depth) {
   const auto put_following = [&] {
     Value rest =
         wire::make_chain(Array(std::make_move_iterator(following.begin()), std::make_move_iterator(following.end())));
-    following.assign(1, put(std::move(rest)));
+    following.assign(1, put(rest));
     bytes = 0;
   };
   for (std::size_t i = steps.size() - 1; i > 0; --i) {
@@ -155,7 +155,7 @@ Result<void> GraphWriter::share_chain(Value& chain, int depth) {
   return {};
 }
 
-Value GraphWriter::put(Value signature) {
+Value GraphWriter::put(const Value& signature) {
   const std::string text = to_json(signature);
   if (on_page_ > 0 && page_.size() + text.size() > kPageBytes) end_page();
   page_ += on_page_ == 0 ? '[' : ',';

@@ -35,7 +35,7 @@ class GraphWriter {
   Result<void> share_all(Array* signatures, int depth);
   Result<void> share_chain(Value& chain, int depth);
   Result<void> share_header(Array& header, int depth);
-  Value put(Value signature);  // a reference to it
+  Value put(const Value& signature);  // a reference to it
   void end_page();
 
   const Config& config_;

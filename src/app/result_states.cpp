@@ -25,6 +25,13 @@ void append_leaves(const ResultNode& node, std::vector<const ResultNode*>& leave
   for (const auto& child : node.children) append_leaves(*child, leaves);
 }
 
+std::string state_in(const std::optional<std::string>& meta) {
+  if (!meta) return std::string(states::pending);
+  if (auto status = wire::peek_status(*meta)) return std::move(*status);
+  const auto decoded = wire::decode_result_meta(*meta);
+  return decoded ? decoded->status : std::string(states::pending);
+}
+
 }  // namespace
 
 std::vector<const ResultNode*> leaves_of(const ResultNode& node) {
@@ -36,6 +43,7 @@ std::vector<const ResultNode*> leaves_of(const ResultNode& node) {
 std::vector<std::string> states_of(Core& core, const std::vector<const ResultNode*>& leaves) {
   if (!leaves.empty() && leaves.front()->stored) {  // eager mode
     std::vector<std::string> known;
+    known.reserve(leaves.size());
     for (const auto* leaf : leaves) known.push_back(leaf->stored ? leaf->stored->state : std::string(states::pending));
     return known;
   }
@@ -46,11 +54,7 @@ std::vector<std::string> states_of(Core& core, const std::vector<const ResultNod
     for (std::size_t i = found.size(); i < leaves.size() && ids.size() < kChunk; ++i) ids.push_back(leaves[i]->id);
     const auto metas = backend_of(core).get_many(ids, Deadline::after(kReadTimeout));
     if (!metas) raise(metas.error());
-    for (const auto& meta : *metas) {
-      const auto status = meta ? wire::peek_status(*meta) : std::nullopt;
-      const auto decoded = meta && !status ? wire::decode_result_meta(*meta) : Result<wire::ResultMeta>();
-      found.push_back(status ? *status : meta && decoded ? decoded->status : std::string(states::pending));
-    }
+    for (const auto& meta : *metas) found.push_back(state_in(meta));
   }
   return found;
 }

@@ -39,16 +39,16 @@ constexpr int kDeepest = 50;
 
 // What means something among a signature's options already.
 bool is_option(std::string_view name) noexcept {
-  static constexpr std::string_view kNames[] = {"queue",         "exchange",
-                                                "routing_key",   "priority",
-                                                "countdown",     "eta",
-                                                "expires",       "retries",
-                                                "time_limit",    "soft_time_limit",
-                                                "shadow",        "headers",
-                                                "serializer",    "compression",
-                                                "ignore_result", "replaced_task_nesting",
-                                                "reply_to",      "stamped_headers"};
-  return is_structural(name) || std::ranges::find(kNames, name) != std::end(kNames);
+  static constexpr std::array<std::string_view, 18> kNames{"queue",         "exchange",
+                                                           "routing_key",   "priority",
+                                                           "countdown",     "eta",
+                                                           "expires",       "retries",
+                                                           "time_limit",    "soft_time_limit",
+                                                           "shadow",        "headers",
+                                                           "serializer",    "compression",
+                                                           "ignore_result", "replaced_task_nesting",
+                                                           "reply_to",      "stamped_headers"};
+  return is_structural(name) || std::ranges::find(kNames, name) != kNames.end();
 }
 
 const Array& stamp_names(const Object& options) noexcept {
@@ -64,7 +64,7 @@ Value appended(const Value& outer, const Value& inner) {
   Array list = as_list(outer);
   const Array more = as_list(inner);
   list.insert(list.end(), more.begin(), more.end());
-  return Value(std::move(list));
+  return list;
 }
 
 class Stamper {

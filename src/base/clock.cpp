@@ -14,8 +14,8 @@ Monotonic Clock::monotonic() const {
 }
 
 const Clock& Clock::system() noexcept {
-  static const Clock clock;
-  return clock;
+  static const Clock kClock;
+  return kClock;
 }
 
 Duration Deadline::remaining() const noexcept {

@@ -22,12 +22,12 @@ std::atomic<pid_t>* memory_emptied_by_fork() noexcept {
 }  // namespace
 
 pid_t process_id() noexcept {
-  static std::atomic<pid_t>* const kept = memory_emptied_by_fork();
-  if (kept == nullptr) return ::getpid();
-  pid_t id = kept->load(std::memory_order_relaxed);
+  static std::atomic<pid_t>* const kKept = memory_emptied_by_fork();
+  if (kKept == nullptr) return ::getpid();
+  pid_t id = kKept->load(std::memory_order_relaxed);
   if (id == 0) {
     id = ::getpid();
-    kept->store(id, std::memory_order_relaxed);
+    kKept->store(id, std::memory_order_relaxed);
   }
   return id;
 }

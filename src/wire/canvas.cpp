@@ -20,7 +20,8 @@ const std::string* text_of(const Value& signature, std::string_view name) noexce
 }
 
 Value make(std::string kind, Object kwargs) {
-  return to_value(SignatureData{.task = "celery." + kind,
+  std::string task = "celery." + kind;
+  return to_value(SignatureData{.task = std::move(task),
                                 .args = {},
                                 .kwargs = std::move(kwargs),
                                 .options = {},

@@ -58,8 +58,8 @@ std::optional<Part> part_from(const std::string& text) {
   auto value = wire::decode_value(text, wire::Serializer::json);
   Array* const fields = value ? value->if_array() : nullptr;
   if (fields == nullptr || fields->size() != 4) return std::nullopt;
-  std::string* const task_id = (*fields)[1].get_if<std::string>();
-  std::string* const state = (*fields)[2].get_if<std::string>();
+  auto* const task_id = (*fields)[1].get_if<std::string>();
+  auto* const state = (*fields)[2].get_if<std::string>();
   if (task_id == nullptr || state == nullptr) return std::nullopt;
   return Part{std::move(*task_id), std::move(*state), std::move((*fields)[3])};
 }

@@ -182,6 +182,7 @@ bool Outbox::hold_graphs(std::vector<Item>& batch) {
   }
   const auto hold = [this](const auto& left) {
     std::vector<Result<void>> outcomes;
+    outcomes.reserve(left.size());
     for (const auto& use : left) outcomes.push_back(broker_.use_graph(use, Deadline::after(kCallBudget)));
     return outcomes;
   };

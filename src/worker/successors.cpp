@@ -13,6 +13,19 @@ namespace {
 // What they came in was bounded, and so is a message that is made of it.
 constexpr app::LaunchLimits kAll{.messages = std::numeric_limits<std::size_t>::max()};
 
+// Several of them are a group, beside the groups among them.
+Result<void> add_callbacks(app::Launcher& launcher, const Array& callbacks, std::span<const Value> argument) {
+  Array plain;
+  for (const auto& callback : callbacks) {
+    if (wire::canvas_kind(callback) != wire::CanvasKind::group && callbacks.size() > 1) {
+      plain.push_back(callback);
+    } else if (auto added = launcher.add(callback, argument); !added) {
+      return added;
+    }
+  }
+  return plain.empty() ? Result<void>() : launcher.add(wire::make_group(std::move(plain)), argument);
+}
+
 }  // namespace
 
 Result<app::Launch> after_success(const Facts& facts, const app::Lineage& lineage, const wire::Embed& embed,
@@ -20,18 +33,7 @@ Result<app::Launch> after_success(const Facts& facts, const app::Lineage& lineag
   app::Launcher launcher(facts.core, lineage, kAll);
   const std::span<const Value> argument(result, result != nullptr ? 1 : 0);
   if (embed.callbacks) {
-    Array plain;
-    for (const auto& callback : *embed.callbacks) {
-      if (wire::canvas_kind(callback) == wire::CanvasKind::group || embed.callbacks->size() == 1) {
-        if (auto added = launcher.add(callback, argument); !added) return tl::unexpected(added.error());
-      } else {
-        plain.push_back(callback);
-      }
-    }
-    if (!plain.empty()) {
-      if (auto added = launcher.add(wire::make_group(std::move(plain)), argument); !added)
-        return tl::unexpected(added.error());
-    }
+    if (auto added = add_callbacks(launcher, *embed.callbacks, argument); !added) return tl::unexpected(added.error());
   }
   if (embed.chain && !embed.chain->empty()) {
     Array rest(embed.chain->begin(), std::prev(embed.chain->end()));

@@ -73,8 +73,8 @@ Tasks declare(lovage::App& app) {
 }  // namespace
 
 const Tasks& tasks() {
-  static const Tasks declared = declare(celery_app());
-  return declared;
+  static const Tasks kDeclared = declare(celery_app());
+  return kDeclared;
 }
 
 }  // namespace shop

@@ -169,7 +169,7 @@ class RedisBroker::Publication final : public Publishing {
       Chunk& oldest = under_way_.front();
       const bool is_unwritten = is_cut_ && under_way_.size() == 1;
       auto replies = is_unwritten || is_broken_ ? tl::unexpected(*failure_)
-                                          : (*connection_)->read_replies(oldest.replies(), deadline_);
+                                                : (*connection_)->read_replies(oldest.replies(), deadline_);
       if (replies) {
         oldest.take(*replies, outcomes_);
         continue;

@@ -106,6 +106,7 @@ class RedisConsumer final : public Consumer {
   void rung(const std::string& list_key);
   void look_everywhere();
   void send_reserves();
+  void ask_for_messages();
   [[nodiscard]] bool wants_more() const noexcept {
     return !alone_ && credit_ > 0 && (credit_bytes_ > 0 || credit_untouched_);
   }

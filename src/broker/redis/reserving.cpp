@@ -136,6 +136,13 @@ void RedisConsumer::look_everywhere() {
 
 void RedisConsumer::send_reserves() {
   if (lists_.empty() || paused_ || take_refused_) return;
+  ask_for_messages();
+  // Only a worker whose lease was renewed a short while ago goes on waiting.
+  const bool idle = !hungry_ && in_flight_ == 0 && wants_more();
+  if (idle && !arms_later_ && setup_.heartbeat->is_fresh(setup_.options.lease * 2 / 3)) bells_->arm();
+}
+
+void RedisConsumer::ask_for_messages() {
   // A worker that has enough ends the waits; so does one that would ask, when each of them could bring one too many.
   const auto promised = [this] { return asked_ + bells_->waiting(); };
   if (!wants_more() || (hungry_ && in_flight_ == 0 && credit_ <= promised())) bells_->unblock(*commands_);
@@ -149,9 +156,6 @@ void RedisConsumer::send_reserves() {
     const std::size_t messages = std::min(room, kBatch);
     send_reserve(messages, bytes / room * messages + bytes % room);
   }
-  // Only a worker whose lease was renewed a short while ago goes on waiting.
-  const bool idle = !hungry_ && in_flight_ == 0 && wants_more();
-  if (idle && !arms_later_ && setup_.heartbeat->is_fresh(setup_.options.lease * 2 / 3)) bells_->arm();
 }
 
 std::shared_ptr<ScriptCall> RedisConsumer::reserve_call(std::size_t messages, std::size_t bytes) {
