@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <limits>
 #include <tuple>
 #include <utility>
 
@@ -20,7 +19,6 @@ constexpr std::size_t kContinuationsAtOnce = 16;
 constexpr std::size_t kContinuationBytesAtOnce = 1u << 20;
 constexpr std::size_t kMostInInbox = 16u << 10;    // bytes of a message that is run while it is there
 constexpr std::chrono::milliseconds kInInbox{20};  // how long it may be there then
-constexpr std::size_t kAnySize = std::numeric_limits<std::int32_t>::max();  // the server has no larger values
 constexpr std::chrono::milliseconds kLongestWait = std::chrono::years(100);
 
 // "suspect:strikes:waited_ms", more fields may follow.

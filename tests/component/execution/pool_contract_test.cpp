@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstddef>
+#include <filesystem>
 #include <functional>
+#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -268,24 +271,33 @@ TEST(ThreadPool, ALongTaskOfTheLeaderHoldsNothingUp) {
   EXPECT_EQ(harness.outcomes.at(waits).kind, Kind::success);
 }
 
+std::ptrdiff_t threads_of_this_process() {
+  return std::distance(std::filesystem::directory_iterator("/proc/self/task"), std::filesystem::directory_iterator());
+}
+
 TEST(ThreadPool, ALeaderThatIsBusyIsLeftBehind) {
+  const auto before = threads_of_this_process();
   const Gate gate;
-  {
-    PoolHarness harness({.pool = "threads", .concurrency = 1});
-    harness.start();
-    JobId waits = 0;
-    net::Registration timer;
-    once_led(
-        harness,
-        [&] {
-          waits = harness.submit("wait", {Value(gate.path())});
-          timer = harness.loop.after(5ms, [&] { harness.pool->kill_all(); });
-        },
-        [&] { return waits != 0 && harness.outcomes.contains(waits); });
-    EXPECT_EQ(harness.outcomes.at(waits).kind, Kind::not_started);
-    harness.stop();
-  }
-  gate.open();  // its thread ends when pool and loop are long gone
+  PoolHarness harness({.pool = "threads", .concurrency = 1});
+  harness.start();
+  JobId waits = 0;
+  net::Registration timer;
+  once_led(
+      harness,
+      [&] {
+        waits = harness.submit("wait", {Value(gate.path())});
+        timer = harness.loop.after(5ms, [&] { harness.pool->kill_all(); });
+      },
+      [&] { return waits != 0 && harness.outcomes.contains(waits); });
+  EXPECT_EQ(harness.outcomes.at(waits).kind, Kind::not_started);
+  timer.reset();
+  harness.stop();
+  harness.pool.reset();
+  EXPECT_EQ(threads_of_this_process(), before + 1);
+  gate.open();  // its thread ends when the pool is long gone
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (threads_of_this_process() != before && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_EQ(threads_of_this_process(), before);
 }
 
 TEST(MakePool, NamesTheNearestKnownPool) {
