@@ -278,7 +278,8 @@ std::ptrdiff_t threads_of_this_process() {
 TEST(ThreadPool, ALeaderThatIsBusyIsLeftBehind) {
   const auto before = threads_of_this_process();
   const Gate gate;
-  PoolHarness harness({.pool = "threads", .concurrency = 1});
+  // Never destroyed, as by a process that is to exit soon: its thread uses the tasks.
+  static PoolHarness& harness = *new PoolHarness({.pool = "threads", .concurrency = 1});
   harness.start();
   JobId waits = 0;
   net::Registration timer;
