@@ -9,6 +9,7 @@
 #include <iterator>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <lovage/error.hpp>
 
@@ -279,7 +280,9 @@ TEST(ThreadPool, ALeaderThatIsBusyIsLeftBehind) {
   const auto before = threads_of_this_process();
   const Gate gate;
   // Never destroyed, as by a process that is to exit soon: its thread uses the tasks.
-  static PoolHarness& harness = *new PoolHarness({.pool = "threads", .concurrency = 1});
+  static std::vector<PoolHarness*> left;
+  left.push_back(new PoolHarness({.pool = "threads", .concurrency = 1}));
+  PoolHarness& harness = *left.back();
   harness.start();
   JobId waits = 0;
   net::Registration timer;
