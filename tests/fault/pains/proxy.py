@@ -31,6 +31,8 @@ class Proxy:
                 except OSError:
                     client.close()
                     continue
+                for each in (client, server):  # as redis-server's own: no answer waits for the receipt of another
+                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 pair = [client, server, "pass"]
                 with self.lock:
                     self.pairs.append(pair)
