@@ -52,6 +52,11 @@ class Chunk {
     }
   }
 
+  // Once it is written: what the answer means is all that is still to be known.
+  void forget_text() noexcept {
+    for (Push& push : pushes_) push.words = {};
+  }
+
   void fail(const Failure& why, Outcomes& outcomes) const {
     for (const Copy& copy : copies_) outcomes[copy.message] = tl::unexpected(why);
   }
@@ -150,6 +155,7 @@ class RedisBroker::Publication final : public Publishing {
       failure_ = written.error();
       is_cut_ = true;
     }
+    chunk.forget_text();
     under_way_.push_back(std::move(chunk));
     await_answers(failure_ ? 0 : kMostUnderWay);
   }

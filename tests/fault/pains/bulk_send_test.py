@@ -6,7 +6,7 @@ from proxy import Proxy
 
 CHUNK = 1_000
 ROUND_TRIP = 0.001
-GROWTH_KIB = 2 * 1024
+GROWTH_KIB = 512
 
 
 def send(scene, how, count, broker):
