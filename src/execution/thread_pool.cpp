@@ -121,6 +121,10 @@ struct ThreadPool::Shared : std::enable_shared_from_this<Shared> {
   void wake(std::size_t items) {
     published = items;
     if (leader.load() == std::this_thread::get_id()) --items;
+    wake_others(items);
+  }
+
+  void wake_others(std::size_t items) {
     std::size_t threads = 0;
     {
       const std::lock_guard lock(mutex);
@@ -213,10 +217,14 @@ void ThreadPool::Runner::lead() {
 bool ThreadPool::Runner::run_as_leader(net::Loop::Leader& leader) {
   if (shared_.retiring.load()) return false;
   if (shared_.ring.empty()) return true;
-  if (shared_.published.load() > 1 || !shared_.permit.is_valid() || !shared_.others_sleep()) return false;
+  if (shared_.ring.size() > 1 || !shared_.permit.is_valid() || !shared_.others_sleep()) {
+    shared_.wake_others(shared_.ring.size() - 1);  // the loop counted on this thread each time it published
+    return false;
+  }
   const auto request = shared_.ring.pop();
   if (!request) return true;
   start(*request);
+  if (const std::size_t more = shared_.ring.size(); more > 0) shared_.wake_others(more);
   std::optional<Outcome> outcome;
   const bool leads = leader.step_out([&] {
     const log::ThreadName as_itself{settings_.process_name};

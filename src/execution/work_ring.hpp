@@ -52,9 +52,11 @@ class WorkRing {
     return items;
   }
 
-  [[nodiscard]] bool empty() const noexcept {
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  // What nobody has claimed.
+  [[nodiscard]] std::size_t size() const noexcept {
     const std::uint64_t word = word_.load(std::memory_order_acquire);
-    return next_of(word) == end_of(word);
+    return end_of(word) - next_of(word);
   }
 
  private:
