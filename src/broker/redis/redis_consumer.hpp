@@ -214,6 +214,7 @@ class RedisConsumer final : public Consumer {
   Bindings bindings_;
   std::set<std::string> asked_bindings_;
   std::set<std::pair<std::string, std::string>> declared_;  // exchange and row, written by this consumer
+  std::size_t declaring_ = 0;                               // of them: not answered yet
 
   struct ServerTime {
     Timestamp time;

@@ -157,8 +157,10 @@ void RedisConsumer::declare_queue(const wire::QueueDeclaration& queue) {
   if (declared_.size() >= kMostDeclared) declared_.clear();
   if (!declared_.emplace(exchange, row).second) return;
   bindings_.forget(exchange);
+  ++declaring_;
   commands_->command({"SADD", setup_.keys.binding(exchange), row},
                      [this, exchange, row](const Result<client::RedisReply>& reply) {
+                       --declaring_;
                        if (reply && !reply->is_error()) return;
                        declared_.erase({exchange, row});
                        if (reply) server_refused("declare a queue", client::failure_of(*reply));
@@ -191,7 +193,9 @@ void RedisConsumer::send_new_batch(const SettleBatch& batch) {
   const Token token = batch.entries().front().token;
   const auto held = held_.find(token.get());
   if (batch.command_of_one().empty() || held == held_.end() || held->second.has_state) return send_batch(batch);
-  client::RedisAsync* const beside = place_of(token) ? bells_->idle_connection(lists_[held->second.list].key) : nullptr;
+  const bool may_overtake = declaring_ == 0;  // what the settlement sends needs its queues
+  client::RedisAsync* const beside =
+      may_overtake && place_of(token) ? bells_->idle_connection(lists_[held->second.list].key) : nullptr;
   client::RedisAsync& connection = beside != nullptr ? *beside : *commands_;
   connection.pipeline(batch.command_of_one(), 1,
                       [this, number = batch.number(), token](const Result<std::vector<client::RedisReply>>& replies) {
