@@ -11,9 +11,8 @@
 // (fenced, or this is a replay), one that is held bears a mark, a result is there already, a write is refused.
 //
 // Kill-safe: as the settle script. A message that is there shows that the incarnation is registered: what unregisters
-// it takes reservations and inboxes away in the same step. The removal of nothing shows whether
-// the message's own will be refused, and opens a full memory for what follows it; the message itself goes last. What
-// was pushed is taken off again when something else fails; nobody has seen it then.
+// it takes reservations and inboxes away in the same step. The fence comes first: a removal, which opens a full memory
+// for what follows it. What was pushed is taken off again when something else fails; nobody has seen it then.
 #pragma once
 
 #include <string_view>
@@ -25,7 +24,7 @@ local reserved, held_marks, settled, result, inbox = unpack(KEYS, 1, 5)
 local batch, answered, broker_db, result_db, expires, token, message, meta = unpack(ARGV, 1, 8)
 if redis.call('EXISTS', held_marks) == 1 then return 0 end
 if message ~= '' then
-  if type(redis.pcall('LREM', inbox, -1, '')) ~= 'number' or not redis.call('LPOS', inbox, message) then return 0 end
+  if redis.pcall('LREM', inbox, -1, message) ~= 1 then return 0 end
 elseif redis.call('HEXISTS', reserved, token) == 0 or type(redis.pcall('HDEL', reserved, '')) ~= 'number' then
   return 0
 end
@@ -49,13 +48,10 @@ if sent then
 end
 if type(told) ~= 'number' then
   for n = pushed, 1, -1 do redis.call('LPOP', KEYS[5 + n]) end
+  if message ~= '' then redis.call('RPUSH', inbox, message) end
   return 0
 end
-if message == '' then
-  redis.call('HDEL', reserved, token)
-else
-  redis.call('LREM', inbox, -1, message)
-end
+if message == '' then redis.call('HDEL', reserved, token) end
 for number in string.gmatch(answered, '%d+') do redis.call('HDEL', settled, number) end
 redis.pcall('HSET', settled, batch, '1')
 return 1

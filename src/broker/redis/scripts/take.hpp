@@ -8,8 +8,7 @@
 // any more, or the message has left the inbox. Whoever settles it then is fenced.
 //
 // Safe to repeat. Kill-safe: until then the message is in the inbox, which is given back with the incarnation. The
-// removal of nothing is the first write: it shows whether the message's own will be refused, and opens a full memory
-// for what follows it.
+// removal is the first write, so that a full memory cannot stop what follows it.
 #pragma once
 
 #include <string_view>
@@ -19,13 +18,13 @@ namespace lovage::broker::redis::lua {
 inline constexpr std::string_view kTake = R"lua(
 local incarnations, reserved, inbox = unpack(KEYS)
 local id, field, message = unpack(ARGV)
-if redis.call('HEXISTS', incarnations, id) == 0 or not redis.call('LPOS', inbox, message) then
+if redis.call('HEXISTS', incarnations, id) == 0 or redis.call('LREM', inbox, -1, message) == 0 then
   return redis.call('HEXISTS', reserved, field)
 end
-redis.call('LREM', inbox, -1, '')
-redis.call('HSET', reserved, field, message)
-redis.call('LREM', inbox, -1, message)
-return 1
+local stored = redis.pcall('HSET', reserved, field, message)
+if type(stored) == 'number' then return 1 end
+redis.call('RPUSH', inbox, message)
+return stored
 )lua";
 
 }  // namespace lovage::broker::redis::lua
