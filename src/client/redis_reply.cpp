@@ -88,11 +88,11 @@ bool has_code(std::string_view text, const std::array<std::string_view, N>& code
 }
 
 void append_number(std::string& out, char kind, std::size_t number) {
-  std::array<char, 24> digits{};
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-  out += kind;
-  out.append(digits.data(), end);
-  out += "\r\n";
+  std::array<char, 24> text{kind};
+  char* end = std::to_chars(text.data() + 1, text.data() + text.size() - 2, number).ptr;
+  *end++ = '\r';
+  *end++ = '\n';
+  out.append(text.data(), end);
 }
 
 }  // namespace

@@ -39,11 +39,12 @@ class Connection final : public RedisSync {
     return replies;
   }
 
-  Result<void> write(std::string_view bytes, Deadline deadline) override {
+  Result<void> write(std::string_view bytes, Deadline deadline, net::More more) override {
     if (!usable()) return fail(Errc::unavailable, "the connection to " + where_ + " is closed");
     std::size_t sent = 0;
+    asked_ = true;
     while (sent < bytes.size()) {
-      const auto transfer = socket_.write_some(bytes.substr(sent));
+      const auto transfer = socket_.write_some(bytes.substr(sent), more);
       // From the first byte on nobody can tell what the server has done.
       if (!transfer) return broken(sent == 0 ? transfer.error().code : Errc::uncertain, transfer.error().message);
       sent += transfer->bytes;
@@ -63,12 +64,19 @@ class Connection final : public RedisSync {
         if (wants_another_server(**reply)) retired_ = true;
         return reply;
       }
+      const bool now_or_never = deadline.passed();
+      if (std::exchange(drained_, false) && now_or_never) return std::nullopt;
+      // What has just been asked for is not there yet.
+      if (std::exchange(asked_, false) && !now_or_never && !socket_.has_buffered() &&
+          !net::block_on({socket_.fd(), net::Want::readable}, deadline))
+        return std::nullopt;
       const auto transfer = socket_.read_some(buffer_);
       if (!transfer) return broken(transfer.error().code, transfer.error().message);
       if (transfer->want != net::Want::nothing) {
-        if (deadline.passed() || !net::block_on({socket_.fd(), transfer->want}, deadline)) return std::nullopt;
+        if (now_or_never || !net::block_on({socket_.fd(), transfer->want}, deadline)) return std::nullopt;
         continue;
       }
+      drained_ = transfer->bytes < buffer_.size() && !socket_.has_buffered();
       if (auto fed = reader_.feed({buffer_.data(), transfer->bytes}); !fed) {
         return broken(fed.error().code, fed.error().message);
       }
@@ -89,6 +97,8 @@ class Connection final : public RedisSync {
   RedisReader reader_;
   std::array<char, std::size_t{16} * 1024> buffer_;
   bool open_ = true;
+  bool asked_ = false;                // since the last look at the socket
+  bool drained_ = false;              // that look took all that was there
   bool retired_ = false;              // its server is not the one to talk to any more
   const pid_t owner_ = process_id();  // after fork() the connection stays the parent's
 };

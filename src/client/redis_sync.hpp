@@ -14,6 +14,7 @@
 #include "base/result.hpp"
 #include "client/redis_options.hpp"
 #include "client/redis_reply.hpp"
+#include "net/socket.hpp"
 
 namespace lovage::client {
 
@@ -34,7 +35,7 @@ class RedisSync {
 
   // The halves of a pipeline, for who has something to do between them, and for subscriptions. A failure to read is
   // `uncertain`.
-  virtual Result<void> write(std::string_view bytes, Deadline deadline) = 0;
+  virtual Result<void> write(std::string_view bytes, Deadline deadline, net::More more = net::More::no) = 0;
   virtual Result<std::vector<RedisReply>> read_replies(std::size_t count, Deadline deadline) = 0;
   // One reply; nothing when the deadline passed.
   virtual Result<std::optional<RedisReply>> read(Deadline deadline) = 0;

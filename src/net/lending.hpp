@@ -1,8 +1,8 @@
 // Who leads a loop: the thread of its run(), or another one to which that has lent the lead.
 //
-// A thread that has the lead and steps out for something else sets a timer. When it is not back by then the owner takes
-// the lead back, and the thread finds out when it returns: it may outlive the loop by then, and touches this object
-// alone.
+// While a thread that has the lead steps out for something else, a timer runs. When it rings for the second time during
+// one outing the owner takes the lead back, and the thread finds out when it returns: it may outlive the loop by then,
+// and touches this object alone.
 #pragma once
 
 #include <atomic>
@@ -49,16 +49,19 @@ class Lending {
   void give_back(Ticket ticket) noexcept;
 
  private:
-  // How long a thread may be out. The loop stands still for no longer.
-  static constexpr std::chrono::microseconds kOut{500};
+  // A thread may be out for one to two of these. The loop stands still for no longer.
+  static constexpr std::chrono::microseconds kRing{400};
   static constexpr std::uint64_t kOwner = 0;
   static std::uint64_t inside(Ticket ticket) noexcept { return 2 * ticket; }
   static std::uint64_t outside(Ticket ticket) noexcept { return 2 * ticket + 1; }
+  void ring_soon() noexcept;
   void ring_in(std::chrono::nanoseconds delay) noexcept;
   void await_ring() noexcept;
 
   const Fd alarm_;  // a timer at which the owner sleeps
   std::atomic<std::uint64_t> holder_{kOwner};
+  std::atomic<std::uint64_t> outing_{0};  // how often somebody stepped out
+  std::atomic<bool> rings_{false};        // the timer is set
   std::atomic<bool> asked_{false};
   std::mutex mutex_;  // guards what follows, and who asks
   std::condition_variable changed_;

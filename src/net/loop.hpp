@@ -73,7 +73,7 @@ class Loop {
     // Runs the loop until stop(), or until `stays` says no. That is asked before each wait, outside of the turns.
     void run(const std::function<bool()>& stays);
     // From `stays`: calls `function` outside of the turns. The thread of run() goes on with the loop when it takes
-    // longer than half a millisecond: then this returns false, the lead is lost, and the loop may be gone.
+    // longer than 0.4 to 0.8 ms: then this returns false, the lead is lost, and the loop may be gone.
     [[nodiscard]] bool step_out(const std::function<void()>& function);
 
    private:

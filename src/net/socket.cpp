@@ -179,7 +179,7 @@ Result<Transfer> Socket::read_some(std::span<char> into) {
   }
 }
 
-Result<Transfer> Socket::write_some(std::string_view bytes) {
+Result<Transfer> Socket::write_some(std::string_view bytes, More more) {
   if (bytes.empty()) return Transfer{};
   if (tls_) {
     if (tls_broken_) return tl::unexpected(closed());
@@ -191,8 +191,9 @@ Result<Transfer> Socket::write_some(std::string_view bytes) {
     if (!want) return tl::unexpected(want.error());
     return Transfer{0, *want};
   }
+  const int flags = MSG_NOSIGNAL | (more == More::yes ? MSG_MORE : 0);
   while (true) {
-    const auto n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const auto n = ::send(fd_.get(), bytes.data(), bytes.size(), flags);
     if (n >= 0) return Transfer{static_cast<std::size_t>(n), Want::nothing};
     if (would_block(errno)) return Transfer{0, Want::writable};
     if (errno != EINTR) return tl::unexpected(lost(errno));

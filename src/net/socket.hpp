@@ -35,6 +35,9 @@ struct Endpoint {
 // What has to happen to a descriptor before a call can go on.
 enum class Want { nothing, readable, writable };
 
+// Whether something follows soon: a plain TCP socket holds such bytes back for up to 0.2 s, and sends both together.
+enum class More { no, yes };
+
 struct Transfer {
   std::size_t bytes = 0;
   Want want = Want::nothing;
@@ -56,7 +59,7 @@ class Socket {
 
   // At least one byte, or what to wait for. The other side's close is `unavailable`.
   Result<Transfer> read_some(std::span<char> into);
-  Result<Transfer> write_some(std::string_view bytes);
+  Result<Transfer> write_some(std::string_view bytes, More more = More::no);
 
   // Bytes that TLS has read ahead: no event will announce them.
   [[nodiscard]] bool has_buffered() const noexcept;

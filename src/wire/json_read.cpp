@@ -2,6 +2,7 @@
 
 #include "wire/json.hpp"
 #include "wire/json_reader.hpp"
+#include "wire/plain_json.hpp"
 #include "wire/utf8.hpp"
 #include "wire/value_builder.hpp"
 
@@ -28,6 +29,9 @@ class ValueHandler : public lovage_rapidjson::BaseReaderHandler<lovage_rapidjson
   bool EndObject(SizeType) { return closed(); }
   bool StartArray() { return builder_.open_array(); }
   bool EndArray(SizeType) { return closed(); }
+  // For the reader of plain text: no name is more likely than others.
+  static std::string_view expected_key() noexcept { return {}; }
+  static void expected_key_came() noexcept {}
 
  private:
   bool scalar(Value value) {
@@ -93,9 +97,12 @@ std::string unescape_lone_surrogates(std::string_view text) {
 
 Result<Value> parse_json(std::string_view text, const DecodeLimits& limits) {
   if (text.size() > limits.max_bytes) return fail(Errc::too_large, "JSON text over the size limit");
+  std::optional<ValueBuilder> builder;
+  builder.emplace(limits.max_depth);
+  if (ValueHandler handler(*builder); read_plain_json(text, handler)) return builder->take();
+  builder.reset();
   if (!is_utf8(text)) return fail(Errc::bad_data, "JSON text is not UTF-8");
   ScratchText scratch;
-  std::optional<ValueBuilder> builder;
   const JsonStatus status = read_json(text, scratch, [&] { return ValueHandler(builder.emplace(limits.max_depth)); });
   if (builder && !builder->error().empty()) return fail(Errc::bad_data, builder->error());
   if (builder && builder->too_deep()) return fail(Errc::too_large, "JSON nested too deeply");

@@ -15,7 +15,9 @@ namespace lovage::wire {
 class ValueBuilder {
  public:
   enum class Tags { read, ignore };  // kombu's {"__type__", "__value__"} objects
-  explicit ValueBuilder(int max_depth, Tags tags = Tags::read) : max_depth_(max_depth), tags_(tags) {}
+  explicit ValueBuilder(int max_depth, Tags tags = Tags::read) : max_depth_(max_depth), tags_(tags) {
+    frames_.reserve(4);
+  }
 
   void scalar(Value value);
   // False when this would be too deep.

@@ -86,7 +86,7 @@ struct ResultWaiter::State {
     channels.erase(at);
     client::append_command(unwritten, {"UNSUBSCRIBE", key});
     if (has_leader) return wake_leader();
-    write_out();
+    write_out(net::More::yes);  // whoever gives back a result does not wait for this; another wait may come soon
   }
 
   void lose(const Failure& why) {
@@ -101,9 +101,9 @@ struct ResultWaiter::State {
     doubt = why;
     wake_leader();
   }
-  void write_out() {
+  void write_out(net::More more = net::More::no) {
     if (!connection || unwritten.empty()) return;
-    if (auto written = connection->write(unwritten, Deadline::after(std::chrono::seconds(1))); !written) {
+    if (auto written = connection->write(unwritten, Deadline::after(std::chrono::seconds(1)), more); !written) {
       return lose(written.error());
     }
     unwritten.clear();

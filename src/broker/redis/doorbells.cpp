@@ -10,10 +10,11 @@ namespace lovage::broker::redis {
 
 struct Doorbells::Bell {
   std::string list;
-  std::string inbox;
+  std::string wait;  // the commands
   bool armed = false;
   bool looked_into = false;  // its inbox, since it was armed
   bool unblocking = false;   // the server has been asked to end this wait
+  bool may_hush = false;     // the server takes CLIENT REPLY
   std::unique_ptr<client::RedisAsync> connection;
 };
 
@@ -33,12 +34,18 @@ Doorbells::~Doorbells() = default;
 void Doorbells::add(const std::string& list_key, const std::string& inbox_key) {
   auto bell = std::make_shared<Bell>();
   bell->list = list_key;
-  bell->inbox = inbox_key;
+  client::append_command(bell->wait, {"BLMOVE", list_key, inbox_key, "RIGHT", "LEFT", wait_seconds_});
+  std::vector<std::string_view> others{"EXISTS", list_key};
+  others.insert(others.end(), marks_.begin(), marks_.end());
+  client::append_command(bell->wait, others);
   Bell* at = bell.get();
   client::RedisAsync::Events events;
   // A wait that was blocked when its connection broke may have brought something all the same.
   events.on_connected = [this, at] {
-    at->armed = false;
+    at->armed = at->may_hush = false;
+    at->connection->command({"CLIENT", "REPLY", "ON"}, [at](const Result<client::RedisReply>& reply) {
+      at->may_hush = reply && !reply->is_error();
+    });
     events_.on_reconnected(at->list);
   };
   events.on_disconnected = [at](const Failure&, std::chrono::milliseconds) { at->armed = false; };
@@ -65,26 +72,43 @@ void Doorbells::start_over(client::RedisAsync& commands) {
 
 void Doorbells::arm() {
   for (const auto& bell : bells_) {
-    if (bell->armed || !bell->connection->connected()) continue;
-    bell->armed = true;
-    bell->looked_into = bell->unblocking = false;
-    std::string bytes;
-    client::append_command(bytes, {"BLMOVE", bell->list, bell->inbox, "RIGHT", "LEFT", wait_seconds_});
-    std::vector<std::string_view> others{"EXISTS", bell->list};
-    others.insert(others.end(), marks_.begin(), marks_.end());
-    client::append_command(bytes, others);
-    bell->connection->pipeline(std::move(bytes), 2, [this, at = bell.get()](auto replies) {
-      at->armed = false;
-      if (replies) answered(*at, (*replies)[0], (*replies)[1]);  // else on_reconnected
-    });
+    if (!bell->armed && bell->connection->connected()) arm(*bell, {});
   }
 }
 
-client::RedisAsync* Doorbells::idle_connection(const std::string& list_key) noexcept {
+Doorbells::Bell* Doorbells::find(const std::string& list_key) const noexcept {
   const auto bell =
       std::find_if(bells_.begin(), bells_.end(), [&](const auto& each) { return each->list == list_key; });
-  const bool is_idle = bell != bells_.end() && !(*bell)->armed && (*bell)->connection->connected();
-  return is_idle ? (*bell)->connection.get() : nullptr;
+  return bell != bells_.end() ? bell->get() : nullptr;
+}
+
+bool Doorbells::can_carry(const std::string& list_key) const noexcept {
+  const Bell* const bell = find(list_key);
+  return bell != nullptr && !bell->armed && bell->may_hush && bell->connection->connected();
+}
+
+void Doorbells::arm(const std::string& list_key, Errand errand) {
+  if (Bell* const bell = find(list_key)) arm(*bell, std::move(errand));
+}
+
+void Doorbells::arm(Bell& bell, Errand errand) {
+  bell.armed = true;
+  bell.looked_into = bell.unblocking = false;
+  const bool carries = !errand.command.empty();
+  std::string bytes;
+  if (carries) {
+    client::append_command(bytes, {"CLIENT", "REPLY", "SKIP"});
+    bytes += errand.command;
+  }
+  bytes += bell.wait;
+  bytes += errand.check;
+  bell.connection->pipeline(
+      std::move(bytes), carries ? 3 : 2, [this, at = &bell, carries, done = std::move(errand.done)](auto replies) {
+        at->armed = false;
+        if (carries)
+          done(replies && replies->back().kind == client::RedisReply::Kind::string && replies->back().text == "1");
+        if (replies) answered(*at, (*replies)[0], (*replies)[1]);  // else on_reconnected
+      });
 }
 
 void Doorbells::looked_into() noexcept {

@@ -36,9 +36,15 @@ class Doorbells {
 
   // Starts a wait on every list that has none. `wait` is the server-side timeout.
   void arm();
-  // The connection of the list's wait while none is outstanding: what is sent there leaves together with the next wait.
-  // Null: it has one, or is not connected.
-  [[nodiscard]] client::RedisAsync* idle_connection(const std::string& list_key) noexcept;
+  // What leaves together with a wait, in front of it, and is answered together with it: nobody is woken for it alone.
+  struct Errand {
+    std::string command;              // the server keeps its answer to itself
+    std::string check;                // asks for "1" once the command has succeeded
+    UniqueFunction<void(bool)> done;  // it has; false: it may have
+  };
+  // Whether a wait on this list can take one along: it has none now, and the server can keep an answer to itself.
+  [[nodiscard]] bool can_carry(const std::string& list_key) const noexcept;
+  void arm(const std::string& list_key, Errand errand);
   // An inbox was looked into: what the waits of now bring may have been found there, and only rings.
   void looked_into() noexcept;
   // The connection `commands` was lost, and is there again: those of the waits may be as dead, unheard. Makes them
@@ -54,6 +60,8 @@ class Doorbells {
 
  private:
   struct Bell;
+  [[nodiscard]] Bell* find(const std::string& list_key) const noexcept;
+  void arm(Bell& bell, Errand errand);
   void answered(Bell& bell, client::RedisReply& wait, const client::RedisReply& others);
   static void unblock(const std::shared_ptr<Bell>& bell, client::RedisAsync& commands);
 

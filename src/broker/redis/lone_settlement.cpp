@@ -1,21 +1,12 @@
 #include "broker/redis/lone_settlement.hpp"
 
 #include "broker/redis/script.hpp"
+#include "broker/redis/words.hpp"
 
 namespace lovage::broker::redis {
 namespace {
 
 constexpr std::size_t kMostSends = 16;  // the settle script costs little more then
-
-bool is_simple(const SettleItem& item) {
-  const Settlement& settlement = item.settlement;
-  const auto& graph = settlement.graph;
-  if (item.kind != SettleKind::settlement || settlement.disposal != Disposal::acknowledge) return false;
-  if (settlement.results.size() != 1 || settlement.results.front().state.empty()) return false;
-  if (!settlement.buried.empty() || !settlement.chords.empty() || settlement.counts || settlement.ended_chord)
-    return false;
-  return !graph || graph->added == graph->ended;
-}
 
 std::size_t pushes_of(const SettleItem& item) {
   std::size_t pushes = 0;
@@ -25,53 +16,49 @@ std::size_t pushes_of(const SettleItem& item) {
 
 }  // namespace
 
-std::optional<LoneSettlement> LoneSettlement::of(const SettleItem& item, const Keys& keys,
-                                                 const IncarnationId& incarnation, const ResultStore& results,
-                                                 int broker_db) {
-  if (!is_simple(item) || pushes_of(item) > kMostSends) return std::nullopt;
+bool is_lone(const SettleItem& item) {
   const Settlement& settlement = item.settlement;
-  const StoreResult& result = settlement.results.front();
-  LoneSettlement lone;
-  lone.token_ = settlement.token;
-  lone.field_ = reservation_field(settlement.token, item.list_name);
-  lone.meta_ = result.meta;
-  lone.own_keys_.add(keys.reserved(incarnation));
-  lone.own_keys_.add(keys.held_marks(incarnation));
-  lone.own_keys_.add(keys.settled(incarnation));
-  lone.own_keys_.add(result_key(results.prefix, result.task_id));
-  for (const auto number : {std::int64_t{broker_db}, std::int64_t{results.db}, std::int64_t{results.expires.count()}})
-    lone.databases_.add(std::to_string(number));
-  for (const auto& send : item.sends) {
-    for (const auto& list : send.lists) {
-      lone.other_keys_.add(keys.list(list));
-      lone.sends_.add(send.bytes);
-    }
-  }
-  if (settlement.graph) lone.other_keys_.add(keys.graph(settlement.graph->graph_id));
-  return lone;
+  const auto& graph = settlement.graph;
+  if (item.kind != SettleKind::settlement || settlement.disposal != Disposal::acknowledge) return false;
+  if (settlement.results.size() != 1 || settlement.results.front().state.empty()) return false;
+  if (!settlement.buried.empty() || !settlement.chords.empty() || settlement.counts || settlement.ended_chord)
+    return false;
+  return (!graph || graph->added == graph->ended) && pushes_of(item) <= kMostSends;
 }
 
-std::string LoneSettlement::command(std::uint64_t batch, std::string_view answered,
-                                    const std::optional<InboxMessage>& waits_in) const {
-  const InboxMessage place = waits_in.value_or(InboxMessage{});
+std::string settle_one_command(const SettleItem& item, const SettleScope& scope, std::uint64_t batch,
+                               std::string_view answered, const InboxMessage& place) {
+  constexpr std::size_t kRoom = 768;  // for all that is not counted
+  const Settlement& settlement = item.settlement;
+  const StoreResult& result = settlement.results.front();
+  const std::size_t sends = pushes_of(item);
+  const std::size_t keys = 5 + sends + (settlement.graph ? 1 : 0);
   Words words;
-  words.bytes.reserve(own_keys_.bytes.size() + other_keys_.bytes.size() + meta_.size() + sends_.bytes.size() +
-                      place.message.size() + 512);
-  const std::size_t keys = own_keys_.count + 1 + other_keys_.count;
-  client::append_command_head(words.bytes, 3 + keys + 2 + databases_.count + 3 + sends_.count);
+  words.bytes.reserve(item.bytes() + place.message.size() + kRoom);
+  client::append_command_head(words.bytes, 3 + keys + 8 + sends);
   words.add("EVALSHA");
   words.add(settle_one_script().sha());
   words.add(std::uint64_t{keys});
-  words.add(own_keys_);
+  words.add(scope.keys->reserved(scope.incarnation));
+  words.add(scope.keys->held_marks(scope.incarnation));
+  words.add(scope.keys->settled(scope.incarnation));
+  words.add(result_key(scope.results.prefix, result.task_id));
   words.add(place.inbox);
-  words.add(other_keys_);
+  for (const auto& send : item.sends) {
+    for (const auto& list : send.lists) words.add(scope.keys->list(list));
+  }
+  if (settlement.graph) words.add(scope.keys->graph(settlement.graph->graph_id));
   words.add(batch);
   words.add(answered);
-  words.add(databases_);
-  words.add(field_);
+  words.add(std::to_string(scope.broker_db));
+  words.add(std::to_string(scope.results.db));
+  words.add(std::to_string(scope.results.expires.count()));
+  words.add(reservation_field(settlement.token, item.list_name));
   words.add(place.message);
-  words.add(meta_);
-  words.add(sends_);
+  words.add(result.meta);
+  for (const auto& send : item.sends) {
+    for (std::size_t n = 0; n < send.lists.size(); ++n) words.add(send.bytes);
+  }
   return std::move(words.bytes);
 }
 

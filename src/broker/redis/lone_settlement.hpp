@@ -2,14 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "broker/redis/keys.hpp"
 #include "broker/redis/settle_item.hpp"
-#include "broker/redis/words.hpp"
 
 namespace lovage::broker::redis {
 
@@ -19,27 +16,20 @@ struct InboxMessage {
   std::string_view message;
 };
 
-class LoneSettlement {
- public:
-  // Nothing for what only the settle script can carry out: all but an acknowledgement with one result, and with sends.
-  static std::optional<LoneSettlement> of(const SettleItem& item, const Keys& keys, const IncarnationId& incarnation,
-                                          const ResultStore& results, int broker_db);
-
-  [[nodiscard]] Token token() const noexcept { return token_; }
-  // `answered`: batch numbers whose replies have arrived, parted by spaces. `waits_in`: none when it is reserved.
-  [[nodiscard]] std::string command(std::uint64_t batch, std::string_view answered,
-                                    const std::optional<InboxMessage>& waits_in) const;
-
- private:
-  LoneSettlement() = default;
-
-  Token token_{};
-  Words own_keys_;    // of the incarnation and the result
-  Words other_keys_;  // lists, and a graph
-  Words databases_;   // and the lifetime
-  std::string field_;
-  std::string meta_;
-  Words sends_;
+// What a settlement is carried out with.
+struct SettleScope {
+  const Keys* keys = nullptr;
+  IncarnationId incarnation;
+  ResultStore results;
+  int broker_db = 0;
 };
+
+// Whether the settle-one script can carry it out: an acknowledgement with one result, and with sends.
+bool is_lone(const SettleItem& item);
+
+// The call of that script. `answered`: batch numbers whose replies have arrived, parted by spaces. `place`: empty when
+// the message is reserved.
+std::string settle_one_command(const SettleItem& item, const SettleScope& scope, std::uint64_t batch,
+                               std::string_view answered, const InboxMessage& place);
 
 }  // namespace lovage::broker::redis

@@ -110,6 +110,7 @@ class RedisConsumer final : public Consumer {
   [[nodiscard]] bool wants_more() const noexcept {
     return !alone_ && credit_ > 0 && (credit_bytes_ > 0 || credit_untouched_);
   }
+  [[nodiscard]] bool may_wait() const;
   void released(Token token);
   void send_reserve(std::size_t messages, std::size_t bytes);
   std::shared_ptr<ScriptCall> reserve_call(std::size_t messages, std::size_t bytes);
@@ -139,9 +140,12 @@ class RedisConsumer final : public Consumer {
   void fill_batch();
   bool add_to_batch(SettleItem& item);  // false: it has no room, and was not taken
   [[nodiscard]] std::optional<InboxMessage> place_of(Token token) const;
-  void send_new_batch(const SettleBatch& batch);
-  void one_answered(std::uint64_t number, Token token, const Result<std::vector<client::RedisReply>>& replies);
-  void send_batch(const SettleBatch& batch, Send how = Send::by_sha);
+  void send_new_batch(SettleBatch& batch);
+  void send_with_wait(SettleBatch& batch, Token token);
+  void look_at_untaken();
+  void one_answered(std::uint64_t number, Token token, bool is_settled);
+  [[nodiscard]] std::size_t awaited_batches() const;
+  void send_batch(SettleBatch& batch, Send how = Send::by_sha);
   void resend_batches();
   void resend_refused_batches();
   using Batches = std::map<std::uint64_t, SettleBatch>;
@@ -174,9 +178,10 @@ class RedisConsumer final : public Consumer {
   // settled from there. Nothing else is done with messages or inboxes before the server has been asked to reserve
   // these.
   struct Untaken {
-    std::shared_ptr<const ScriptCall> take;
+    std::size_t list = 0;  // position in lists_
+    std::string message;
     bool asked = false;
-    std::uint64_t batch = 0;  // what settles it once it is reserved; 0: nothing waits for that
+    std::uint64_t batch = 0;  // what settles it: it went with a wait, or goes once this is reserved; 0: nothing yet
   };
   std::map<std::uint64_t, Untaken> untaken_;
   bool take_refused_ = false;  // one was: nothing is reserved or settled until they have been asked for again

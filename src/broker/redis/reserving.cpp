@@ -71,20 +71,16 @@ void RedisConsumer::came(const std::string& list_key, std::string message) {
   delivery.queue = list->queue;
   delivery.step = list->step;
   delivery.bytes = std::move(message);
-  held_.try_emplace(delivery.token.get(), Held{.list = static_cast<std::size_t>(list - lists_.begin())});
+  const auto at = static_cast<std::size_t>(list - lists_.begin());
+  held_.try_emplace(delivery.token.get(), Held{.list = at});
+  untaken_.insert_or_assign(delivery.token.get(), Untaken{.list = at, .message = delivery.bytes});
   credit_ -= 1;
   credit_bytes_ -= std::min(credit_bytes_, delivery.bytes.size());
   credit_untouched_ = false;
-  auto call = std::make_shared<ScriptCall>();
-  const auto& [keys, id] = std::tie(setup_.keys, setup_.incarnation);
-  call->script = &take_script();
-  call->keys = {keys.incarnations(), keys.reserved(id), list->inbox};
-  call->args = {id.get(), reservation_field(delivery.token, list->name), delivery.bytes};
-  untaken_.insert_or_assign(delivery.token.get(), Untaken{std::move(call)});
   if (!take_timer_) {
     take_timer_ = loop_.after(kInInbox, [this] {
       take_timer_.reset();
-      take_all();
+      look_at_untaken();
     });
   }
   std::vector<Delivery> deliveries;
@@ -106,7 +102,13 @@ void RedisConsumer::take_all_again() {
 void RedisConsumer::take(Token token) {
   Untaken& untaken = untaken_.at(token.get());
   untaken.asked = true;
-  run(*commands_, untaken.take, [this, token](const Result<client::RedisReply>& reply) {
+  const List& list = lists_[untaken.list];
+  const auto& [keys, id] = std::tie(setup_.keys, setup_.incarnation);
+  auto call = std::make_shared<ScriptCall>();
+  call->script = &take_script();
+  call->keys = {keys.incarnations(), keys.reserved(id), list.inbox};
+  call->args = {id.get(), reservation_field(token, list.name), untaken.message};
+  run(*commands_, std::move(call), [this, token](const Result<client::RedisReply>& reply) {
     if (!reply) return;  // asked again after the reconnect
     if (reply->is_error()) {
       take_refused_ = true;
@@ -135,9 +137,13 @@ void RedisConsumer::look_everywhere() {
 void RedisConsumer::send_reserves() {
   if (lists_.empty() || paused_ || take_refused_) return;
   ask_for_messages();
-  // Only a worker whose lease was renewed a short while ago goes on waiting.
+  if (!arms_later_ && may_wait()) bells_->arm();
+}
+
+// Only a worker whose lease was renewed a short while ago goes on waiting.
+bool RedisConsumer::may_wait() const {
   const bool idle = !hungry_ && in_flight_ == 0 && wants_more();
-  if (idle && !arms_later_ && setup_.heartbeat->is_fresh(setup_.options.lease * 2 / 3)) bells_->arm();
+  return idle && !stopping_ && !paused_ && !take_refused_ && setup_.heartbeat->is_fresh(setup_.options.lease * 2 / 3);
 }
 
 void RedisConsumer::ask_for_messages() {

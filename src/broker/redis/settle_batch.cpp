@@ -1,5 +1,6 @@
 #include "broker/redis/settle_batch.hpp"
 
+#include <tuple>
 #include <utility>
 
 #include "client/redis_reply.hpp"
@@ -98,15 +99,6 @@ std::size_t SettleItem::values() const {
   return sum;
 }
 
-SettleBatch::SettleBatch(const Keys& keys, const IncarnationId& incarnation, ResultStore results, int broker_db,
-                         std::uint64_t number)
-    : keys_(&keys), incarnation_(incarnation), results_(std::move(results)), broker_db_(broker_db), number_(number) {
-  for (const auto& key : {keys.incarnations(), keys.reserved(incarnation), keys.held_marks(incarnation),
-                          keys.settled(incarnation), keys.marks(), keys.mark_ages(), keys.dead(), keys.alarms()}) {
-    key_words_.add(key);
-  }
-}
-
 // A chord's continuation travels once.
 std::size_t SettleBatch::bytes_of(const SettleItem& item) const {
   const std::size_t bytes = item.bytes();
@@ -121,10 +113,29 @@ bool SettleBatch::has_room_for(const SettleItem& item) const {
 }
 
 void SettleBatch::add(SettleItem&& item) {
-  lone_ = items_ == 0 ? LoneSettlement::of(item, *keys_, incarnation_, results_, broker_db_) : std::nullopt;
   ++items_;
   bytes_ += bytes_of(item);
   values_ += item.values();
+  if (items_ == 1 && is_lone(item)) {
+    lone_ = std::move(item);
+    return;
+  }
+  write_lone();
+  write(std::move(item));
+}
+
+void SettleBatch::write_lone() {
+  if (auto item = std::exchange(lone_, std::nullopt)) write(std::move(*item));
+}
+
+void SettleBatch::write(SettleItem&& item) {
+  if (key_words_.count == 0) {
+    const auto& [keys, id] = std::tie(*scope_.keys, scope_.incarnation);
+    for (const auto& key : {keys.incarnations(), keys.reserved(id), keys.held_marks(id), keys.settled(id), keys.marks(),
+                            keys.mark_ages(), keys.dead(), keys.alarms()}) {
+      key_words_.add(key);
+    }
+  }
   if (is_plain(item)) return add_plain(item);
   if (only_counts(item)) return add_counting(std::move(item));
   const Settlement& settlement = item.settlement;
@@ -140,14 +151,14 @@ void SettleBatch::add(SettleItem&& item) {
   const Words workflow = workflow_words(settlement);
   args_.add(workflow.count);
   for (const auto& result : settlement.results) {
-    key_words_.add(result_key(results_.prefix, result.task_id));
+    key_words_.add(result_key(scope_.results.prefix, result.task_id));
     args_.add(key_words_.count);
     args_.add(result.state);
     args_.add(result.meta);
   }
   for (const auto& send : item.sends) {
     for (const auto& list : send.lists) {
-      add_index_of(keys_->list(list));
+      add_index_of(scope_.keys->list(list));
       args_.add(send.bytes);
     }
   }
@@ -174,7 +185,7 @@ void SettleBatch::add_plain(const SettleItem& item) {
     return;
   }
   const StoreResult& result = item.settlement.results.front();
-  plain_keys_.add(result_key(results_.prefix, result.task_id));
+  plain_keys_.add(result_key(scope_.results.prefix, result.task_id));
   plain_args_.add(result.state);
   plain_args_.add(result.meta);
 }
@@ -183,7 +194,7 @@ void SettleBatch::add_counting(SettleItem&& item) {
   Settlement& settlement = item.settlement;
   Counting& counting = counting_[settlement.counts->group_id];
   if (counting.entries.empty())
-    add_chord_keys(chord_keys(results_.prefix, settlement.counts->group_id), counting.chord);
+    add_chord_keys(chord_keys(scope_.results.prefix, settlement.counts->group_id), counting.chord);
   counting.continuation = std::move(settlement.counts->continuation);
   counting.entries.push_back({settlement.token, item.kind});
   const ChordPart& part = settlement.counts->parts.front();
@@ -191,9 +202,9 @@ void SettleBatch::add_counting(SettleItem&& item) {
   words.add(reservation_field(settlement.token, item.list_name));
   words.add(settlement.results.empty() ? "" : settlement.results.front().state);
   words.add(settlement.results.empty() ? "" : settlement.results.front().meta);
-  key_words_.add(result_key(results_.prefix, part.task_id));
+  key_words_.add(result_key(scope_.results.prefix, part.task_id));
   words.add(key_words_.count);
-  words.add(part_score(part, results_.ordered_chords));
+  words.add(part_score(part, scope_.results.ordered_chords));
   words.add(part.task_id);
   words.add(part.text);
 }
@@ -216,13 +227,13 @@ Words SettleBatch::workflow_words(const Settlement& settlement) {
   if (!is_of_a_workflow(settlement)) return words;
   words.add(settlement.chords.size());
   for (const auto& start : settlement.chords) {
-    add_chord_keys(chord_keys(results_.prefix, start.group_id), words);
+    add_chord_keys(chord_keys(scope_.results.prefix, start.group_id), words);
     words.add(start.size);
   }
   settlement.counts ? add_count(*settlement.counts, words) : words.add("");
   settlement.ended_chord ? add_end(*settlement.ended_chord, words) : words.add("");
   if (const auto& graph = settlement.graph) {
-    words.add(index_of(keys_->graph(graph->graph_id)));
+    words.add(index_of(scope_.keys->graph(graph->graph_id)));
     words.add(graph->added);
     words.add(graph->ended);
   }
@@ -230,24 +241,24 @@ Words SettleBatch::workflow_words(const Settlement& settlement) {
 }
 
 void SettleBatch::add_count(const ChordCount& count, Words& words) {
-  add_chord_keys(chord_keys(results_.prefix, count.group_id), words);
+  add_chord_keys(chord_keys(scope_.results.prefix, count.group_id), words);
   words.add(count.continuation);
   words.add(count.added);
   words.add(count.parts.size());
   for (const auto& part : count.parts) {
-    words.add(part_score(part, results_.ordered_chords));
+    words.add(part_score(part, scope_.results.ordered_chords));
     words.add(part.task_id);
     words.add(part.text);
-    words.add(index_of(result_key(results_.prefix, part.task_id)));
+    words.add(index_of(result_key(scope_.results.prefix, part.task_id)));
   }
 }
 
 void SettleBatch::add_end(const ChordEnd& ended, Words& words) {
-  const ChordKeys keys = chord_keys(results_.prefix, ended.group_id);
+  const ChordKeys keys = chord_keys(scope_.results.prefix, ended.group_id);
   add_chord_keys(keys, words);
   words.add(index_of(keys.group));
-  if (results_.expires.count() == 0) return;
-  for (const auto& id : ended.task_ids) entries_.back().ended.push_back(result_key(results_.prefix, id));
+  if (scope_.results.expires.count() == 0) return;
+  for (const auto& id : ended.task_ids) entries_.back().ended.push_back(result_key(scope_.results.prefix, id));
 }
 
 void SettleBatch::add_replacement(const Settlement& settlement) {
@@ -261,43 +272,47 @@ void SettleBatch::add_disposal(const SettleItem& item) {
       return;
     case Disposal::return_head:
     case Disposal::return_tail:
-      add_index_of(keys_->list(item.list_name));
+      add_index_of(scope_.keys->list(item.list_name));
       add_replacement(settlement);
       args_.add(marks_text(settlement.marks));
       return;
     case Disposal::schedule:
-      add_index_of(keys_->schedule(item.list_name));
+      add_index_of(scope_.keys->schedule(item.list_name));
       add_replacement(settlement);
       args_.add(marks_text(settlement.marks));
       args_.add(due_text(settlement.due));
       // The token makes two equal messages two members; an eta goes to the head when it is due, back-off to the tail.
-      args_.add(schedule_side(settlement) + incarnation_.get() + ":" + std::to_string(settlement.token.get()));
+      args_.add(schedule_side(settlement) + scope_.incarnation.get() + ":" + std::to_string(settlement.token.get()));
       return;
     case Disposal::carry_on:
       return args_.add(settlement.continuation);
     case Disposal::dead_letter: {
-      const ListName list = parse_list_name(item.list_name, keys_->layout());
+      const ListName list = parse_list_name(item.list_name, scope_.keys->layout());
       return add_letter(list.queue, list.step, settlement.dead_letter);
     }
   }
 }
 
 void SettleBatch::seal(const std::vector<std::uint64_t>& answered, const std::optional<InboxMessage>& waits_in) {
-  std::string numbers;
   for (const std::uint64_t number : answered) {
-    if (!numbers.empty()) numbers += ' ';
-    numbers += std::to_string(number);
+    if (!answered_.empty()) answered_ += ' ';
+    answered_ += std::to_string(number);
   }
-  if (lone_) command_of_one_ = lone_->command(number_, numbers, waits_in);
+  if (!lone_) return write_all();
+  command_of_one_ = settle_one_command(*lone_, scope_, number_, answered_, waits_in.value_or(InboxMessage{}));
+  entries_.push_back({lone_->settlement.token, lone_->kind});
+}
+
+void SettleBatch::write_all() {
   const std::size_t first_plain_key = key_words_.count + 1;
   sealed_ = std::move(key_words_);
   sealed_.add(plain_keys_);
   key_count_ = sealed_.count;
-  sealed_.add(incarnation_.get());
+  sealed_.add(scope_.incarnation.get());
   sealed_.add(number_);
-  sealed_.add(numbers);
+  sealed_.add(answered_);
   for (const auto number :
-       {std::int64_t{broker_db_}, std::int64_t{results_.db}, std::int64_t{results_.expires.count()}})
+       {std::int64_t{scope_.broker_db}, std::int64_t{scope_.results.db}, std::int64_t{scope_.results.expires.count()}})
     sealed_.add(std::to_string(number));
   sealed_.add(plain_entries_.size());
   sealed_.add(first_plain_key);
@@ -317,7 +332,12 @@ void SettleBatch::seal(const std::vector<std::uint64_t>& answered, const std::op
   plain_entries_.clear();
 }
 
-std::string SettleBatch::command(Send how) const {
+std::string SettleBatch::command(Send how) {
+  if (lone_) {
+    entries_.clear();
+    write_lone();
+    write_all();
+  }
   const Script& script = settle_script();
   std::string bytes;
   bytes.reserve(sealed_.bytes.size() + 128 + (how == Send::whole ? script.text().size() : 0));

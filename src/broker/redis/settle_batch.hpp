@@ -16,7 +16,8 @@
 
 namespace lovage::broker::redis {
 
-// One call of the settle script, written in the form in which it travels as its items come.
+// One call of the settle script, written in the form in which it travels as its items come. A first item that the
+// settle-one script can carry out is written when a second one comes, or when that script has refused it.
 class SettleBatch {
  public:
   static constexpr std::size_t kMaxItems = 256;
@@ -29,8 +30,7 @@ class SettleBatch {
     std::vector<std::string> ended = {};  // keys of results that begin to expire, now that their chord has ended
   };
 
-  SettleBatch(const Keys& keys, const IncarnationId& incarnation, ResultStore results, int broker_db,
-              std::uint64_t number);
+  SettleBatch(SettleScope scope, std::uint64_t number) : scope_(std::move(scope)), number_(number) {}
 
   // A batch takes at least one item, whatever its size.
   [[nodiscard]] bool has_room_for(const SettleItem& item) const;
@@ -38,7 +38,7 @@ class SettleBatch {
   // these those that also count their task's part of a chord, chord by chord.
   void add(SettleItem&& item);
   // The token of the only item, where the settle-one script can carry it out; else 0.
-  [[nodiscard]] Token lone_token() const noexcept { return lone_ ? lone_->token() : Token{}; }
+  [[nodiscard]] Token lone_token() const noexcept { return lone_ ? lone_->settlement.token : Token{}; }
   // Once, when the batch is full: `answered` are batches whose replies have arrived, `waits_in` is where the lone
   // item's message waits that is not reserved yet.
   void seal(const std::vector<std::uint64_t>& answered, const std::optional<InboxMessage>& waits_in = {});
@@ -47,7 +47,7 @@ class SettleBatch {
   // Once sealed: in the order of the answer's codes, ...
   [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
   // ... and the command.
-  [[nodiscard]] std::string command(Send how) const;
+  [[nodiscard]] std::string command(Send how);
   // The call of the settle-one script, where that can carry out all of the batch; else empty.
   [[nodiscard]] const std::string& command_of_one() const noexcept { return command_of_one_; }
 
@@ -61,6 +61,9 @@ class SettleBatch {
   };
 
   [[nodiscard]] std::size_t bytes_of(const SettleItem& item) const;
+  void write(SettleItem&& item);
+  void write_lone();
+  void write_all();
   void add_plain(const SettleItem& item);
   void add_counting(SettleItem&& item);
   std::size_t index_of(const std::string& key);
@@ -74,10 +77,7 @@ class SettleBatch {
   void add_count(const ChordCount& count, Words& words);
   void add_end(const ChordEnd& ended, Words& words);
 
-  const Keys* keys_;
-  IncarnationId incarnation_;
-  ResultStore results_;
-  int broker_db_;
+  SettleScope scope_;
   std::uint64_t number_;
   std::size_t bytes_ = 0;
   std::size_t values_ = 0;
@@ -90,10 +90,11 @@ class SettleBatch {
   std::vector<Entry> entries_;
   std::vector<Entry> plain_entries_;
   std::size_t items_ = 0;
-  std::size_t key_count_ = 0;           // once sealed
-  Words sealed_;                        // keys and arguments
-  std::optional<LoneSettlement> lone_;  // of the only item
-  std::string command_of_one_;          // once sealed
+  std::optional<SettleItem> lone_;  // the only item, not written yet
+  std::string answered_;            // once sealed: the batches whose replies have arrived
+  std::string command_of_one_;
+  std::size_t key_count_ = 0;  // once all is written
+  Words sealed_;               // keys and arguments
 };
 
 }  // namespace lovage::broker::redis

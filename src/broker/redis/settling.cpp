@@ -85,7 +85,7 @@ void RedisConsumer::queue_item(SettleKind kind, Settlement settlement) {
 bool RedisConsumer::add_to_batch(SettleItem& item) {
   if (!batch_) {
     const int db = setup_.redis.db;
-    batch_.emplace(setup_.keys, setup_.incarnation, setup_.results.value_or(ResultStore{db, {}, {}}), db,
+    batch_.emplace(SettleScope{&setup_.keys, setup_.incarnation, setup_.results.value_or(ResultStore{db, {}, {}}), db},
                    next_batch_++);
   }
   if (!batch_->has_room_for(item)) return false;
@@ -99,7 +99,7 @@ void RedisConsumer::fill_batch() {
 }
 
 void RedisConsumer::send_settlements() {
-  while (outstanding_.size() < kBatchesInFlight && !take_refused_) {
+  while (awaited_batches() < kBatchesInFlight && !take_refused_) {
     fill_batch();
     if (!batch_) return;
     const bool forgets = answered_.size() >= kForgottenAtOnce;
@@ -183,32 +183,63 @@ void RedisConsumer::ask_for_bindings(const std::string& exchange) {
 std::optional<InboxMessage> RedisConsumer::place_of(Token token) const {
   const auto untaken = untaken_.find(token.get());
   if (untaken == untaken_.end() || untaken->second.asked) return std::nullopt;
-  const ScriptCall& take = *untaken->second.take;
-  return InboxMessage{.inbox = take.keys.back(), .message = take.args.back()};
+  return InboxMessage{.inbox = lists_[untaken->second.list].inbox, .message = untaken->second.message};
+}
+
+// What goes together with a wait is not awaited.
+std::size_t RedisConsumer::awaited_batches() const {
+  const auto goes_along = [](const auto& each) { return each.second.batch != 0 && !each.second.asked; };
+  return outstanding_.size() - static_cast<std::size_t>(std::count_if(untaken_.begin(), untaken_.end(), goes_along));
 }
 
 // One alone has a script that costs the server less: it stores a first result. What that leaves alone goes the usual
 // way. The outcome of what a wait has brought goes together with the next wait.
-void RedisConsumer::send_new_batch(const SettleBatch& batch) {
+void RedisConsumer::send_new_batch(SettleBatch& batch) {
   const Token token = batch.entries().front().token;
   const auto held = held_.find(token.get());
   if (batch.command_of_one().empty() || held == held_.end() || held->second.has_state) return send_batch(batch);
   const bool may_overtake = declaring_ == 0;  // what the settlement sends needs its queues
-  client::RedisAsync* const beside =
-      may_overtake && place_of(token) ? bells_->idle_connection(lists_[held->second.list].key) : nullptr;
-  client::RedisAsync& connection = beside != nullptr ? *beside : *commands_;
-  connection.pipeline(batch.command_of_one(), 1,
+  if (may_overtake && place_of(token) && may_wait() && bells_->can_carry(lists_[held->second.list].key))
+    return send_with_wait(batch, token);
+  commands_->pipeline(batch.command_of_one(), 1,
                       [this, number = batch.number(), token](const Result<std::vector<client::RedisReply>>& replies) {
-                        one_answered(number, token, replies);
+                        one_answered(number, token, replies && replies->front().integer == 1);
                       });
 }
 
-void RedisConsumer::one_answered(std::uint64_t number, Token token,
-                                 const Result<std::vector<client::RedisReply>>& replies) {
+// The answer comes with the next message, or is asked for by look_at_untaken().
+void RedisConsumer::send_with_wait(SettleBatch& batch, Token token) {
+  Untaken& untaken = untaken_.at(token.get());
+  untaken.batch = batch.number();
+  Doorbells::Errand errand;
+  errand.command = batch.command_of_one();
+  client::append_command(errand.check,
+                         {"HGET", setup_.keys.settled(setup_.incarnation), std::to_string(batch.number())});
+  errand.done = [this, number = batch.number(), token](bool is_settled) { one_answered(number, token, is_settled); };
+  bells_->arm(lists_[untaken.list].key, std::move(errand));
+}
+
+// What has been in an inbox for a while is reserved, or has been settled.
+void RedisConsumer::look_at_untaken() {
+  for (const auto& [token, untaken] : untaken_) {
+    if (untaken.asked) continue;
+    if (untaken.batch == 0) {
+      take(Token(token));
+      continue;
+    }
+    commands_->command({"HGET", setup_.keys.settled(setup_.incarnation), std::to_string(untaken.batch)},
+                       [this, number = untaken.batch, id = Token(token)](const Result<client::RedisReply>& reply) {
+                         if (reply)
+                           one_answered(number, id, reply->text == "1");  // else sent again after the reconnect
+                       });
+  }
+}
+
+void RedisConsumer::one_answered(std::uint64_t number, Token token, bool is_settled) {
   const auto found = outstanding_.find(number);
-  if (state_ != State::ready || found == outstanding_.end()) return;  // sent again after the reconnect
+  if (state_ != State::ready || found == outstanding_.end()) return;  // sent again after the reconnect, or concluded
   const auto untaken = untaken_.find(token.get());
-  if (replies && !replies->front().is_error() && replies->front().integer == 1) {
+  if (is_settled) {
     if (untaken != untaken_.end()) untaken_.erase(untaken);
     return conclude(found, "1");
   }
@@ -217,7 +248,7 @@ void RedisConsumer::one_answered(std::uint64_t number, Token token,
   take_all();
 }
 
-void RedisConsumer::send_batch(const SettleBatch& batch, Send how) {
+void RedisConsumer::send_batch(SettleBatch& batch, Send how) {
   take_all();
   commands_->pipeline(batch.command(how), 1,
                       [this, number = batch.number()](Result<std::vector<client::RedisReply>> replies) {
@@ -233,7 +264,7 @@ void RedisConsumer::send_batch(const SettleBatch& batch, Send how) {
 // In their old order and under their old numbers: what ran already is not run again, only told again.
 void RedisConsumer::resend_batches() {
   refused_batches_.clear();
-  for (const auto& [number, batch] : outstanding_) send_batch(batch);
+  for (auto& [number, batch] : outstanding_) send_batch(batch);
 }
 
 void RedisConsumer::resend_refused_batches() {

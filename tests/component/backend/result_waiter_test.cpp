@@ -88,6 +88,18 @@ TEST(ResultWaiter, LooksAndSubscribesInOneStep) {
   expect_soon(late, meta_of("b"));
 }
 
+// The goodbye may be held back a moment for what follows: it leaves all the same where nothing does.
+TEST(ResultWaiter, SubscribesToNothingOnceNobodyWaits) {
+  const RedisServer server;
+  auto backend = backend_at(server.url());
+  auto waiting = wait_for(backend, "a");
+  ASSERT_TRUE(wait_info(server, "commandstats", "cmdstat_exec:"));
+  server.command({"PUBLISH", key_of("a"), meta_of("a")});
+  expect_soon(waiting, meta_of("a"));
+  ASSERT_TRUE(wait_info(server, "commandstats", "cmdstat_unsubscribe:calls=1,"));
+  EXPECT_TRUE(server.command({"PUBSUB", "CHANNELS"}).items.empty());
+}
+
 TEST(ResultWaiter, BesideAnotherOneAGetFollowsTheSubscription) {
   const RedisServer server;
   auto backend = backend_at(server.url());

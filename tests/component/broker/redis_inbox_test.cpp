@@ -1,4 +1,5 @@
 // Messages that are settled while they are still in the inbox into which a wait has brought them.
+#include <array>
 #include <functional>
 #include <future>
 #include <thread>
@@ -45,6 +46,17 @@ class RedisInbox : public RedisRig {
     token_ = came.get_future().get();
     return worker.await_settled(token_);
   }
+  // From now on the worker need not declare the queue of what an outcome sends: the next one can go with a wait.
+  void know_the_way(Worker& worker) {
+    EXPECT_EQ(settle_at_once(worker), SettleStatus::settled);
+    redis({"DEL", "links"});
+    ASSERT_TRUE(direct.backend()->forget("1", contract::patience()));
+  }
+  // How many outcomes went with a wait since the message came.
+  bool went_with_a_wait(int outcomes) {
+    const std::string calls = "cmdstat_client|reply:calls=" + std::to_string(outcomes) + ",";
+    return server.info("commandstats").find(calls) != std::string::npos;
+  }
   void expect_done_once() {
     EXPECT_NE(result("1"), std::nullopt);
     EXPECT_EQ(info("links").ready, 1U);
@@ -56,24 +68,69 @@ class RedisInbox : public RedisRig {
 
 TEST_F(RedisInbox, WhatIsSettledAtOnceIsNeverReserved) {
   Worker worker(direct, {"q"}, kNoRenewal);
+  know_the_way(worker);
   EXPECT_EQ(settle_at_once(worker), SettleStatus::settled);
+  EXPECT_TRUE(went_with_a_wait(1));
   // The one is that of the batch, for a replay.
   EXPECT_NE(server.info("commandstats").find("cmdstat_hset:calls=1,"), std::string::npos);
   expect_done_once();
 }
 
+TEST_F(RedisInbox, TheServerSaysWithTheNextMessageThatTheLastOneIsSettled) {
+  Worker worker(direct, {"q"}, kNoRenewal);
+  know_the_way(worker);
+  const auto sender = direct.broker();
+  std::array<std::promise<Token>, 2> came;
+  worker.handler = [&, at = std::size_t{0}](broker::Consumer& consumer,
+                                            const std::vector<broker::Delivery>& deliveries) mutable {
+    consumer.settle(outcome(deliveries.front().token));
+    came.at(at++).set_value(deliveries.front().token);
+  };
+  worker.credit(5);
+  await_waits();
+  redis({"CONFIG", "RESETSTAT"});
+  publish(*sender, {message("1")});
+  const Token first = came[0].get_future().get();
+  publish(*sender, {message("2")});
+  EXPECT_EQ(worker.await_settled(first), SettleStatus::settled);
+  EXPECT_EQ(worker.await_settled(came[1].get_future().get()), SettleStatus::settled);
+  EXPECT_TRUE(went_with_a_wait(2));
+  EXPECT_EQ(info().ready + info().reserved, 0U);
+}
+
+TEST_F(RedisInbox, AServerThatCannotKeepAnAnswerToItselfAnswers) {
+  redis({"ACL", "SETUSER", "default", "-client|reply"});
+  Worker worker(direct, {"q"}, kNoRenewal);
+  EXPECT_EQ(settle_at_once(worker), SettleStatus::settled);
+  expect_done_once();
+}
+
+TEST_F(RedisInbox, AServerThatAnswersAgainstExpectationIsUnderstood) {
+  Worker worker(direct, {"q"}, kNoRenewal);
+  know_the_way(worker);
+  const auto refuse = [&] { redis({"ACL", "SETUSER", "default", "-client|reply"}); };
+  EXPECT_EQ(settle_at_once(worker, refuse), SettleStatus::settled);
+  expect_done_once();
+  worker.handler = {};
+  publish(*direct.broker(), {message("2")});
+  EXPECT_EQ(contract::id_of(worker.take(1).front()), "2");
+}
+
 TEST_F(RedisInbox, AResultThatIsThereAlreadyIsLeftToTheSettleScript) {
+  Worker worker(direct);
+  know_the_way(worker);
   const std::vector<broker::StoreResult> earlier{
       {"1", std::string(states::success), R"({"status": "SUCCESS", "result": 1})"}};
   ASSERT_TRUE(direct.backend()->store(earlier, contract::patience()).front());
-  Worker worker(direct);
   EXPECT_EQ(settle_at_once(worker), SettleStatus::settled);
+  EXPECT_TRUE(went_with_a_wait(1));
   EXPECT_EQ(result("1"), R"({"status": "SUCCESS", "result": 1})");
   expect_done_once();
 }
 
 TEST_F(RedisInbox, ASettlementWhoseReplyIsCutIsCarriedOutOnce) {
   Worker worker(gated, {"q"}, kNoRenewal);
+  know_the_way(worker);
   EXPECT_EQ(settle_at_once(worker, [&] { gate.truncate(TcpGate::Direction::to_client, 0); }), SettleStatus::settled);
   EXPECT_EQ(gate.cuts(), 1U);
   expect_done_once();
@@ -81,6 +138,7 @@ TEST_F(RedisInbox, ASettlementWhoseReplyIsCutIsCarriedOutOnce) {
 
 TEST_F(RedisInbox, ASettlementThatIsCutOnItsWayIsCarriedOutOnce) {
   Worker worker(gated, {"q"}, kNoRenewal);
+  know_the_way(worker);
   EXPECT_EQ(settle_at_once(worker, [&] { gate.truncate(TcpGate::Direction::to_server, 0); }), SettleStatus::settled);
   EXPECT_EQ(gate.cuts(), 1U);
   expect_done_once();
@@ -118,6 +176,7 @@ INSTANTIATE_TEST_SUITE_P(Commands, RedisInboxFailingWrites, testing::Values("lpu
 
 TEST_P(RedisInboxFailingWrites, TheMessageIsReservedAndNothingElseHappens) {
   Worker worker(direct, {"q"}, kNoRenewal);
+  know_the_way(worker);
   const auto refuse = [&] { redis({"ACL", "SETUSER", "default", "-" + GetParam()}); };
   EXPECT_EQ(settle_at_once(worker, refuse), SettleStatus::failed);
   redis({"ACL", "SETUSER", "default", "+" + GetParam()});
@@ -130,6 +189,7 @@ TEST_P(RedisInboxFailingWrites, TheMessageIsReservedAndNothingElseHappens) {
 
 TEST_F(RedisInbox, AServerThatMayNotTakeItOutOfTheInboxIsAskedUntilItMay) {
   Worker worker(direct, {"q"}, kNoRenewal);
+  know_the_way(worker);
   std::thread allows;
   const auto refuse = [&] {
     redis({"ACL", "SETUSER", "default", "-lrem"});

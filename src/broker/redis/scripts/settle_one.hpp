@@ -12,7 +12,8 @@
 //
 // Kill-safe: as the settle script. A message that is there shows that the incarnation is registered: what unregisters
 // it takes reservations and inboxes away in the same step. The fence comes first: a removal, which opens a full memory
-// for what follows it. What was pushed is taken off again when something else fails; nobody has seen it then.
+// for what follows it. What was done is taken back when something else fails; nobody has seen it then. The database of
+// the results is selected once and last: a script's SELECT ends with it.
 #pragma once
 
 #include <string_view>
@@ -22,39 +23,47 @@ namespace lovage::broker::redis::lua {
 inline constexpr std::string_view kSettleOne = R"lua(
 local reserved, held_marks, settled, result, inbox = unpack(KEYS, 1, 5)
 local batch, answered, broker_db, result_db, expires, token, message, meta = unpack(ARGV, 1, 8)
-if redis.call('EXISTS', held_marks) == 1 then return 0 end
+local call = redis.call
+if call('EXISTS', held_marks) == 1 then return 0 end
+local bytes
 if message ~= '' then
-  if redis.pcall('LREM', inbox, -1, message) ~= 1 then return 0 end
-elseif redis.call('HEXISTS', reserved, token) == 0 or type(redis.pcall('HDEL', reserved, '')) ~= 'number' then
-  return 0
+  if call('LREM', inbox, -1, message) ~= 1 then return 0 end
+else
+  bytes = call('HGET', reserved, token)
+  if not bytes then return 0 end
+  call('HDEL', reserved, token)
 end
-local sends, pushed, sent, stored, told = #ARGV - 8, 0, true
-while sent and pushed < sends do
-  sent = type(redis.pcall('LPUSH', KEYS[6 + pushed], ARGV[9 + pushed])) == 'number'
-  if sent then pushed = pushed + 1 end
-end
-local graph = KEYS[6 + sends]
-if sent and graph then sent = type(redis.pcall('EXPIRE', graph, GRAPH_LASTS)) == 'number' end
-if sent then
-  if result_db ~= broker_db then redis.call('SELECT', result_db) end
-  if expires == '0' then
-    stored = redis.pcall('SET', result, meta, 'NX')
-  else
-    stored = redis.pcall('SET', result, meta, 'NX', 'EX', expires)
+local sends, pushed, stored = #ARGV - 8, 0, false
+local function carry_out()
+  for n = 1, sends do
+    call('LPUSH', KEYS[5 + n], ARGV[8 + n])
+    pushed = n
   end
-  told = stored and stored.ok and redis.pcall('PUBLISH', result, meta)
-  if type(told) == 'table' then redis.call('DEL', result) end
-  if result_db ~= broker_db then redis.call('SELECT', broker_db) end
+  local graph = KEYS[6 + sends]
+  if graph then call('EXPIRE', graph, GRAPH_LASTS) end
+  if answered ~= '' then
+    for number in string.gmatch(answered, '%d+') do call('HDEL', settled, number) end
+  end
+  call('HSET', settled, batch, '1')
+  if result_db ~= broker_db then call('SELECT', result_db) end
+  if expires == '0' then
+    stored = call('SET', result, meta, 'NX')
+  else
+    stored = call('SET', result, meta, 'NX', 'EX', expires)
+  end
+  if stored then call('PUBLISH', result, meta) end
 end
-if type(told) ~= 'number' then
-  for n = pushed, 1, -1 do redis.call('LPOP', KEYS[5 + n]) end
-  if message ~= '' then redis.call('RPUSH', inbox, message) end
-  return 0
+if pcall(carry_out) and stored then return 1 end
+if stored then call('DEL', result) end
+call('SELECT', broker_db)
+call('HDEL', settled, batch)
+for n = pushed, 1, -1 do call('LPOP', KEYS[5 + n]) end
+if bytes then
+  call('HSET', reserved, token, bytes)
+else
+  call('RPUSH', inbox, message)
 end
-if message == '' then redis.call('HDEL', reserved, token) end
-for number in string.gmatch(answered, '%d+') do redis.call('HDEL', settled, number) end
-redis.pcall('HSET', settled, batch, '1')
-return 1
+return 0
 )lua";
 
 }  // namespace lovage::broker::redis::lua
