@@ -188,7 +188,9 @@ std::optional<InboxMessage> RedisConsumer::place_of(Token token) const {
 
 // What goes together with a wait is not awaited.
 std::size_t RedisConsumer::awaited_batches() const {
-  const auto goes_along = [](const auto& each) { return each.second.batch != 0 && !each.second.asked; };
+  const auto goes_along = [&](const auto& each) {
+    return !each.second.asked && outstanding_.contains(each.second.batch);
+  };
   return outstanding_.size() - static_cast<std::size_t>(std::count_if(untaken_.begin(), untaken_.end(), goes_along));
 }
 

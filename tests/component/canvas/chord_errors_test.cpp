@@ -116,7 +116,7 @@ TEST_P(ChordErrors, EachFailureInABodyThatIsAGroupIsTold) {
     auto flow = chord(group(same.si(42)), group(members));
     flow.link_error(app.signature(errback));
     const auto result = flow.delay();
-    EXPECT_THROW(result.join(10s), TaskFailed);
+    EXPECT_THROW(static_cast<void>(result.join(10s)), TaskFailed);
     EXPECT_THAT(result.join(10s, {.propagate = false}), SizeIs(28));
     std::vector<std::string> expected;
     for (std::size_t i = 8; i < 28; ++i) expected.push_back(told(errback, result.results()[i].id(), "ValueError"));

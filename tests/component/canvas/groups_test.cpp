@@ -141,7 +141,7 @@ TEST_P(GroupFlows, ChildrenWithCallbacks) {
 TEST_P(GroupFlows, ChildrenWithErrbacks) {
   const std::vector<Signature> members(20, boom.si(1).link_error(note.si("called")));
   const auto result = group(members).delay();
-  EXPECT_THROW(result.join(10s), TaskFailed);
+  EXPECT_THROW(static_cast<void>(result.join(10s)), TaskFailed);
   EXPECT_THAT(result.join(10s, {.propagate = false}), SizeIs(result.size()));
   EXPECT_THAT(all_notes(20), SizeIs(20));
 }

@@ -301,7 +301,7 @@ TEST_F(CanvasTest, AWorkflowThatIsTooLargeIsRefusedWithItsSizeAndTheLimit) {
 TEST_F(CanvasTest, AWorkflowThatIsTooDeepIsRefused) {
   Signature nested = neg_.s(1);
   for (int i = 0; i < 60; ++i) nested = group(nested);
-  EXPECT_THROW(GroupSignature(nested).delay(), Error);
+  EXPECT_THROW(static_cast<void>(GroupSignature(nested).delay()), Error);
 }
 
 // --- Chunks, map, starmap --------------------------------------------------------------------------------

@@ -298,7 +298,7 @@ TEST_F(WorkflowTest, IteratingHereAndNow) {
 TEST_F(WorkflowTest, JoinNativeIsJoin) {
   const auto result = group(add_.s(1, 2), neg_.s(3)).delay();
   store(result.results()[0].id(), "SUCCESS", 3);
-  EXPECT_THROW(result.join_native(20ms), Timeout);
+  EXPECT_THROW(static_cast<void>(result.join_native(20ms)), Timeout);
   store(result.results()[1].id(), "SUCCESS", -3);
   EXPECT_EQ(result.join_native(1s), (Array{3, -3}));
 }

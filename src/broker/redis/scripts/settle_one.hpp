@@ -55,7 +55,7 @@ local function carry_out()
 end
 if pcall(carry_out) and stored then return 1 end
 if stored then call('DEL', result) end
-call('SELECT', broker_db)
+if result_db ~= broker_db then call('SELECT', broker_db) end
 call('HDEL', settled, batch)
 for n = pushed, 1, -1 do call('LPOP', KEYS[5 + n]) end
 if bytes then
