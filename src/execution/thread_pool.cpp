@@ -166,7 +166,7 @@ class ThreadPool::Runner final : public StateSink {
   }
   bool run_what_waits();
   void lead();
-  bool run_as_leader(net::Loop::Leader& leader);
+  net::Loop::Leader::Next run_as_leader(net::Loop::Leader& leader);
 
   Shared& shared_;
   const std::size_t thread_;
@@ -213,16 +213,17 @@ void ThreadPool::Runner::lead() {
   shared_.leader.compare_exchange_strong(self, {});
 }
 
-// False: the loop is left to its own thread. What waits is run without it then.
-bool ThreadPool::Runner::run_as_leader(net::Loop::Leader& leader) {
-  if (shared_.retiring.load()) return false;
-  if (shared_.ring.empty()) return true;
+// Once it leaves, what waits is run without the loop.
+net::Loop::Leader::Next ThreadPool::Runner::run_as_leader(net::Loop::Leader& leader) {
+  using enum net::Loop::Leader::Next;
+  if (shared_.retiring.load()) return leave;
+  if (shared_.ring.empty()) return wait;
   if (shared_.ring.size() > 1 || !shared_.permit.is_valid() || !shared_.others_sleep()) {
     shared_.wake_others(shared_.ring.size() - 1);  // the loop counted on this thread each time it published
-    return false;
+    return leave;
   }
   const auto request = shared_.ring.pop();
-  if (!request) return true;
+  if (!request) return wait;
   start(*request);
   if (const std::size_t more = shared_.ring.size(); more > 0) shared_.wake_others(more);
   std::optional<Outcome> outcome;
@@ -234,7 +235,8 @@ bool ThreadPool::Runner::run_as_leader(net::Loop::Leader& leader) {
   end(std::move(*outcome));
   if (!leads) shared_.leader = std::thread::id();
   shared_.tell_loop();
-  return leads && was_short;
+  if (!leads || !was_short) return leave;
+  return shared_.ring.empty() ? wait : look;  // the loop may have published when it was told
 }
 
 ThreadPool::ThreadPool(const PoolOptions& options)

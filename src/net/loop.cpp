@@ -315,12 +315,14 @@ Loop::Leader::~Leader() {
   lending_->give_back(ticket_);
 }
 
-void Loop::Leader::run(const std::function<bool()>& stays) {
+void Loop::Leader::run(const std::function<Next()>& next) {
   Impl& loop = *loop_.impl_;
   while (true) {
     const bool goes_on = loop.finish_turn();
-    if (loop.stopping.load() || !stays()) return;  // without the lead, nothing of the loop is touched any more
-    if (!loop.has_turn_end()) loop.run_ready(!goes_on);
+    if (loop.stopping.load()) return;
+    const Next then = next();
+    if (then == Next::leave) return;  // without the lead, nothing of the loop is touched any more
+    if (!loop.has_turn_end()) loop.run_ready(!goes_on && then == Next::wait);
   }
 }
 

@@ -70,9 +70,12 @@ class Loop {
     Leader(const Leader&) = delete;
     Leader& operator=(const Leader&) = delete;
     ~Leader();  // gives the lead back
-    // Runs the loop until stop(), or until `stays` says no. That is asked before each wait, outside of the turns.
-    void run(const std::function<bool()>& stays);
-    // From `stays`: calls `function` outside of the turns. The thread of run() goes on with the loop when it takes
+    // What comes next: a wait for something to do, a look at what is ready now, or the end of the lead.
+    enum class Next { wait, look, leave };
+    // Runs the loop until stop(), or until `next` says to leave. That is asked before each wait or look, outside of the
+    // turns.
+    void run(const std::function<Next()>& next);
+    // From `next`: calls `function` outside of the turns. The thread of run() goes on with the loop when it takes
     // longer than 0.4 to 0.8 ms: then this returns false, the lead is lost, and the loop may be gone.
     [[nodiscard]] bool step_out(const std::function<void()>& function);
 

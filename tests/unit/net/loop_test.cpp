@@ -179,6 +179,8 @@ TEST(Loop, WhatAStandInStartsGoesOnInTheLoop) {
   runner.join();
 }
 
+using Next = Loop::Leader::Next;
+
 // A loop that runs in a thread of its own.
 class LedLoop : public testing::Test {
  protected:
@@ -212,7 +214,7 @@ TEST_F(LedLoop, IsRunByItsLeaderWhichGivesTheLeadBack) {
     timer = loop.after(1ms, [&] { ran.push_back(std::this_thread::get_id()); });
     EXPECT_FALSE(loop.in_loop_thread());
   });
-  leader->run([&] { return ran.empty(); });
+  leader->run([&] { return ran.empty() ? Next::wait : Next::leave; });
   leader.reset();
   EXPECT_EQ(ran, std::vector{std::this_thread::get_id()});
   EXPECT_EQ(thread_of_posts(), runner.get_id());
@@ -225,7 +227,7 @@ TEST_F(LedLoop, KeepsALeaderThatIsBackSoon) {
     ASSERT_TRUE(leader);
     leader->run([&] {
       kept = leader->step_out([] {});
-      return false;
+      return Next::leave;
     });
   }
 }
@@ -236,7 +238,7 @@ TEST_F(LedLoop, GoesOnWithoutALeaderThatIsOutForLong) {
   bool leads = true;
   leader->run([&] {
     leads = leader->step_out([&] { EXPECT_EQ(thread_of_posts(), runner.get_id()); });
-    return leads;
+    return leads ? Next::wait : Next::leave;
   });
   EXPECT_FALSE(leads);
   EXPECT_TRUE(loop.lead()) << "the lead is to be had again";
@@ -256,7 +258,15 @@ TEST_F(LedLoop, StopsUnderALeader) {
   const auto leader = loop.lead();
   ASSERT_TRUE(leader);
   loop.post([&] { loop.stop(); });
-  leader->run([] { return true; });
+  leader->run([] { return Next::wait; });
+}
+
+TEST_F(LedLoop, AsksItsLeaderAgainThatDoesNotWantToWait) {
+  const auto leader = loop.lead();
+  ASSERT_TRUE(leader);
+  int asked = 0;
+  leader->run([&] { return ++asked < 3 ? Next::look : Next::leave; });
+  EXPECT_EQ(asked, 3) << "nothing came";
 }
 
 TEST(Loop, IsLedByNobodyWhileItDoesNotRun) {
@@ -279,7 +289,7 @@ TEST_F(LedLoop, ManyThreadsLeadItInTurn) {
         if (!leader) continue;
         leader->run([&] {
           loop.post([&] { ++total; });
-          return ++turns < 5 && (turns != 3 || leader->step_out([] {}));
+          return ++turns < 5 && (turns != 3 || leader->step_out([] {})) ? Next::wait : Next::leave;
         });
       }
     });

@@ -80,6 +80,17 @@ TEST(TestingWorker, OneThreadKeepsTheOrder) {
   EXPECT_TRUE(std::is_sorted(shop.order.begin(), shop.order.end()));
 }
 
+// The thread that runs them waits for more in the place of the worker's loop, and must not do so while it has some.
+TEST(TestingWorker, NothingIsLeftLying) {
+  for (int round = 0; round < 1000; ++round) {
+    Shop shop;
+    testing::Worker worker(shop.app);
+    for (int i = 0; i < 50; ++i) shop.note.delay(i);
+    worker.wait_until_idle();
+    ASSERT_EQ(shop.order.size(), 50U);
+  }
+}
+
 TEST(TestingWorker, IdleCountsWhatTasksSend) {
   Shop shop;
   testing::Worker worker(shop.app);
