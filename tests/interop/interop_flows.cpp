@@ -83,7 +83,7 @@ Scenarios chains() {
        [](Steps& t) {
          const auto result = GroupSignature(t.si("ids", {1}) | t.si("ids", {2}) | group(t.si("ids", {3}))).delay();
          const auto second = result.parent().value();
-         expect(Value(result.join(kWait)), Value(Array{Array{second.parent().value().id(), second.id(), 3}}));
+         expect(Value(result.join(kWait)), Value(Array{Value(Array{second.parent().value().id(), second.id(), 3})}));
        }},
       {"chain_of_chords",
        [](Steps& t) {

@@ -61,7 +61,7 @@ TEST_P(ChainFlows, WithAGroupAtTheEnd) {
 }
 
 TEST_P(ChainFlows, AChainThatEndsInAGroupInAGroup) {
-  EXPECT_EQ(group(chain(add.s(1, 2), group(add.s(1), add.s(2)))).delay().join(10s), (Array{Array{4, 5}}));
+  EXPECT_EQ(group(chain(add.s(1, 2), group(add.s(1), add.s(2)))).delay().join(10s), (Array{Value(Array{4, 5})}));
 }
 
 TEST_P(ChainFlows, GroupChordGroupChain) {

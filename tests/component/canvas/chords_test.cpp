@@ -119,7 +119,7 @@ TEST_P(ChordFlowsElsewhere, AGroupAtTheEndOfAHeadersChainIsListedWhereItsTasksGo
   const auto first = same.s(42).set({.queue = "served"});
   const auto member = same.s().set({.queue = "served"});
   const auto flow = chord(group(chain(first, group(member, member))), identity.s().set({.queue = "served"}));
-  EXPECT_EQ(flow.delay().get(10s), Value(Array{Array{42, 42}}));
+  EXPECT_EQ(flow.delay().get(10s), Value(Array{Value(Array{42, 42})}));
 }
 
 // --- What tasks know of where they stand -----------------------------------------------------------------

@@ -265,7 +265,7 @@ TEST_F(CanvasTest, AnInnerChordsBodyCountsInTheOuterChord) {
 TEST_F(CanvasTest, AnEmptyHeaderSendsTheBodyAtOnce) {
   chord(group(std::vector<TypedSignature<int()>>{}), total_.s()).delay();
   ASSERT_THAT(sent(), SizeIs(1));
-  EXPECT_EQ(body_of(sent()[0]).args, (Array{Array{}}));
+  EXPECT_EQ(body_of(sent()[0]).args, (Array{Value(Array{})}));
   EXPECT_THAT(backend_->chords(), IsEmpty());
 }
 
@@ -311,7 +311,7 @@ TEST_F(CanvasTest, ChunksAreAGroupOfStarmaps) {
   ASSERT_THAT(sent(), SizeIs(2));
   EXPECT_EQ(sent()[0].task, "celery.starmap");
   EXPECT_EQ(*body_of(sent()[0]).kwargs.find("it"), Value(Array{Array{1, 1}, Array{2, 2}}));
-  EXPECT_EQ(*body_of(sent()[1]).kwargs.find("it"), Value(Array{Array{3, 3}}));
+  EXPECT_EQ(*body_of(sent()[1]).kwargs.find("it"), Value(Array{Value(Array{3, 3})}));
   EXPECT_THAT(result.results(), SizeIs(2));
   EXPECT_THROW(chunks(add_, {{1, 1}}, 0), Error);
 }
