@@ -62,7 +62,8 @@ TEST_P(CarriedFlows, GroupsOfEveryFormTravelAsResults) {
 TEST_P(CarriedFlows, ChordsOfEveryFormTravelAsResults) {
   EXPECT_EQ(sent_and_started(chord(group(chain(same.s(1))), list.s())), Value(Array{1}));
   EXPECT_EQ(sent_and_started(chord(group(group(same.s(1))), identity.s())), Value(Array{1}));
-  EXPECT_EQ(sent_and_started(chord(group(chord(group(same.s(1)), list.s())), identity.s())), Value(Array{Value(Array{1})}));
+  EXPECT_EQ(sent_and_started(chord(group(chord(group(same.s(1)), list.s())), identity.s())),
+            Value(Array{Value(Array{1})}));
 }
 
 // --- Stamps ----------------------------------------------------------------------------------------------
