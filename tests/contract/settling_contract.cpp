@@ -117,6 +117,25 @@ TEST_P(Settling, AScheduledMessageComesWhenItIsDueAndNotBefore) {
   EXPECT_LT(Clock::system().now() - before, 2500ms) << "found by a look, not by its time";
 }
 
+TEST_P(Settling, ADelayIsNoShorterThanAskedFor) {
+  Worker worker(*store);
+  for (int i = 0; i < 20; ++i) {
+    publish(*store->broker(), {message(std::to_string(i))});
+    auto later = settlement(worker.take_one(), Disposal::schedule);
+    later.due.delay = 1h;
+    const auto before = Clock::system().now();
+    EXPECT_EQ(worker.settle(std::move(later)), SettleStatus::settled);
+    std::vector<Timestamp> dues;
+    const auto note = [&](const broker::Sighting& one) { dues.push_back(one.due.value()); };
+    ASSERT_TRUE(store->broker()->survey(note, kPatience));
+    ASSERT_THAT(dues, testing::SizeIs(1));
+    EXPECT_GE(dues[0], before + 1h);
+    EXPECT_LT(dues[0], Clock::system().now() + 1h + 2ms);
+    ASSERT_TRUE(store->broker()->release(broker::Broker::Scheduled::all, patience()));
+    ASSERT_EQ(store->broker()->purge("q", patience()).value(), 1U);
+  }
+}
+
 TEST_P(Settling, WhatIsDueInThousandsOfYearsHoldsUpNobody) {
   publish(*store->broker(), {message("1")});
   Worker worker(*store);

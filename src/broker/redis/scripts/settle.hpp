@@ -278,7 +278,8 @@ local function go_back(n, text)
   else
     local due = ARGV[at + 3]
     local ms = tonumber(string.sub(due, 2))
-    if string.sub(due, 1, 1) == '+' then ms = now + ms end
+    -- The clock has been rounded down; a delay is never shorter than asked for.
+    if string.sub(due, 1, 1) == '+' then ms = ms > 0 and now + 1 + ms or now end
     local member = ARGV[at + 4] .. '\n' .. message
     redis.call('ZADD', key, string.format('%.0f', ms), member)
     to_undo(n, 'ZREM', key, member)
