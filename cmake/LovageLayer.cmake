@@ -42,7 +42,7 @@ function(lovage_library name)
     list(APPEND links ${link})
   endforeach()
   # What is headers alone has been compiled into the layers.
-  list(REMOVE_ITEM links Boost::headers CLI11::CLI11)
+  list(REMOVE_ITEM links CLI11::CLI11)
   list(REMOVE_DUPLICATES links)
   set_property(GLOBAL PROPERTY lovage_library_${name}_links ${links})
   add_library(lovage_${name} ${objects})

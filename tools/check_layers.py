@@ -39,7 +39,7 @@ ENGINE_FOLDERS = ("broker", "backend")
 PUBLIC_VALUES = {"value.hpp", "error.hpp", "states.hpp", "config.hpp", "task_options.hpp"}
 PUBLIC_TOP = {"main.hpp", "lovage.hpp"}
 
-HEAVY = ("boost/", "rapidjson/", "spdlog/", "CLI/", "toml++/", "openssl/")
+HEAVY = ("rapidjson/", "spdlog/", "CLI/", "toml++/", "openssl/")
 # A template over RapidJSON that two parsers of its own layer share; nothing else includes it.
 TEMPLATES_OVER_HEAVY = {"wire/json_reader.hpp"}
 

@@ -6,7 +6,9 @@
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -118,9 +120,15 @@ struct ThreadPool::Shared : std::enable_shared_from_this<Shared> {
     alone_in_a_row = was_alone ? alone_in_a_row.load() + 1 : 0;
   }
 
+  // Loop thread: so many items have been published.
   void wake(std::size_t items) {
     published = items;
-    if (leader.load() == std::this_thread::get_id()) --items;
+    const std::thread::id leads = leader.load();
+    if (leads == std::this_thread::get_id()) {
+      --items;
+    } else if (leads != std::thread::id()) {
+      pool->loop_.post([] {});  // it waits in the loop, and this thread stands in for it
+    }
     wake_others(items);
   }
 
@@ -160,7 +168,12 @@ class ThreadPool::Runner final : public StateSink {
     const bool is_watched = shared_.watched.load();
     if (request.tell_start || request.soft_time_limit || request.time_limit || !is_watched) shared_.tell_loop();
   }
-  void end(Outcome outcome) {
+  void end(const std::string& task, Outcome outcome) {
+    if (outcome.runtime > kShort) {
+      long_tasks_.insert(task);
+    } else if (!long_tasks_.empty()) {
+      long_tasks_.erase(task);
+    }
     shared_.saw(outcome);
     shared_.events.emplace(Finished{thread_, std::move(outcome)});
   }
@@ -171,6 +184,7 @@ class ThreadPool::Runner final : public StateSink {
   Shared& shared_;
   const std::size_t thread_;
   const TraceSettings& settings_;
+  std::set<std::string> long_tasks_;  // those that took long the last time
 };
 
 void ThreadPool::Shared::run(std::size_t thread, const TraceSettings& settings) {
@@ -193,7 +207,7 @@ bool ThreadPool::Runner::run_what_waits() {
     const auto request = shared_.ring.pop();
     if (!request) break;
     start(*request);
-    end(trace(settings_, shared_.registry, *request, *this));
+    end(request->message->task, trace(settings_, shared_.registry, *request, *this));
     if (++gathered < kGathered && shared_.watched.load() && !shared_.ring.empty()) continue;
     gathered = 0;
     shared_.tell_loop();
@@ -227,12 +241,19 @@ net::Loop::Leader::Next ThreadPool::Runner::run_as_leader(net::Loop::Leader& lea
   start(*request);
   if (const std::size_t more = shared_.ring.size(); more > 0) shared_.wake_others(more);
   std::optional<Outcome> outcome;
-  const bool leads = leader.step_out([&] {
+  const auto run = [&] {
     const log::ThreadName as_itself{settings_.process_name};
     outcome = trace(settings_, shared_.registry, *request, *this);
-  });
+  };
+  bool leads = false;
+  if (long_tasks_.contains(request->message->task)) {  // the loop is not to stand still for it
+    leader.give_back();
+    run();
+  } else {
+    leads = leader.step_out(run);
+  }
   const bool was_short = outcome->runtime <= kShort;
-  end(std::move(*outcome));
+  end(request->message->task, std::move(*outcome));
   if (!leads) shared_.leader = std::thread::id();
   shared_.tell_loop();
   if (!leads || !was_short) return leave;

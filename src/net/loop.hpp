@@ -1,5 +1,4 @@
 // The event loop: readiness of descriptors, timers, signals and functions posted by other threads.
-// A thin shell over Boost.Asio that keeps its headers out of everyone else's.
 #pragma once
 
 #include <chrono>
@@ -12,33 +11,11 @@
 
 #include "base/clock.hpp"
 #include "base/unique_function.hpp"
+#include "net/registration.hpp"
 
 namespace lovage::net {
 
 class Lending;
-class Loop;
-
-// Owns one registration with a loop (a timer, a watch, a signal handler): destroying it ends it, and
-// its function is not called any more. Loop thread only.
-class Registration {
- public:
-  struct State {
-    virtual ~State() = default;
-    virtual void cancel() noexcept = 0;
-  };
-  Registration() noexcept = default;
-  explicit Registration(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
-  Registration(Registration&&) noexcept = default;
-  Registration& operator=(Registration&& other) noexcept;
-  Registration(const Registration&) = delete;
-  Registration& operator=(const Registration&) = delete;
-  ~Registration() { reset(); }
-  void reset() noexcept;
-  explicit operator bool() const noexcept { return state_ != nullptr; }
-
- private:
-  std::shared_ptr<State> state_;
-};
 
 class Loop {
  public:
@@ -76,8 +53,10 @@ class Loop {
     // turns.
     void run(const std::function<Next()>& next);
     // From `next`: calls `function` outside of the turns. The thread of run() goes on with the loop when it takes
-    // longer than 0.4 to 0.8 ms: then this returns false, the lead is lost, and the loop may be gone.
+    // longer than 4 to 8 ms: then this returns false, the lead is lost, and the loop may be gone.
     [[nodiscard]] bool step_out(const std::function<void()>& function);
+    // From `next`, which leaves then: the thread of run() goes on with the loop now.
+    void give_back() noexcept;
 
    private:
     Loop& loop_;
@@ -101,7 +80,8 @@ class Loop {
   [[nodiscard]] Registration every(Duration period, UniqueFunction<void()> function);
 
   // Loop thread: calls `function` whenever the descriptor can be read / written, until the
-  // registration ends. The descriptor stays the caller's and must outlive the registration.
+  // registration ends, or until a second one for the same takes its place. The descriptor stays the caller's and must
+  // outlive the registration. Throws std::system_error where descriptors of its kind are never waited for, as files.
   [[nodiscard]] Registration on_readable(int fd, UniqueFunction<void()> function);
   [[nodiscard]] Registration on_writable(int fd, UniqueFunction<void()> function);
 

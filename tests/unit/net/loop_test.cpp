@@ -244,6 +244,17 @@ TEST_F(LedLoop, GoesOnWithoutALeaderThatIsOutForLong) {
   EXPECT_TRUE(loop.lead()) << "the lead is to be had again";
 }
 
+TEST_F(LedLoop, GoesOnOnceItsLeaderHasGivenTheLeadBack) {
+  const auto leader = loop.lead();
+  ASSERT_TRUE(leader);
+  leader->run([&] {
+    leader->give_back();
+    EXPECT_EQ(thread_of_posts(), runner.get_id());
+    return Next::leave;
+  });
+  EXPECT_TRUE(loop.lead()) << "the lead is to be had again";
+}
+
 TEST_F(LedLoop, IsLedByNobodyOnceItKeepsTheLead) {
   std::promise<void> kept;
   loop.post([&] {
