@@ -279,10 +279,11 @@ std::ptrdiff_t threads_of_this_process() {
 TEST(ThreadPool, ALeaderThatIsBusyIsLeftBehind) {
   const auto before = threads_of_this_process();
   const Gate gate;
-  // Never destroyed, as by a process that is to exit soon: its thread uses the tasks.
-  static std::vector<PoolHarness*> left;
-  left.push_back(new PoolHarness({.pool = "threads", .concurrency = 1}));
-  PoolHarness& harness = *left.back();
+  // Never destroyed, as by a process that is to exit soon: its thread uses the tasks. Nor is what refers to them, so
+  // that they are no leak.
+  static auto* const left = new std::vector<PoolHarness*>;
+  left->push_back(new PoolHarness({.pool = "threads", .concurrency = 1}));
+  PoolHarness& harness = *left->back();
   harness.start();
   JobId waits = 0;
   net::Registration timer;
