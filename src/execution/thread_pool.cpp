@@ -247,6 +247,7 @@ net::Loop::Leader::Next ThreadPool::Runner::run_as_leader(net::Loop::Leader& lea
   };
   bool leads = false;
   if (long_tasks_.contains(request->message->task)) {  // the loop is not to stand still for it
+    shared_.leader = std::thread::id();
     leader.give_back();
     run();
   } else {

@@ -1,7 +1,9 @@
 #include "net/loop.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
+#include <iterator>
 #include <mutex>
 #include <thread>
 #include <utility>
