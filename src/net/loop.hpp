@@ -88,11 +88,8 @@ class Loop {
   // Loop thread: `function` gets the number of each caught signal. One registration a process and signal.
   [[nodiscard]] Registration on_signals(std::initializer_list<int> signals, UniqueFunction<void(int)> function);
 
-  // For the streams of this layer alone.
-  struct Impl;
-  [[nodiscard]] Impl& impl() noexcept { return *impl_; }
-
  private:
+  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 
