@@ -29,6 +29,7 @@ function(lovage_layer name)
   add_library(lovage_layer_${name} OBJECT ${arg_SOURCES})
   target_link_libraries(lovage_layer_${name} PRIVATE lovage_options ${arg_LINK})
   target_include_directories(lovage_layer_${name} SYSTEM PRIVATE ${LOVAGE_EXPECTED_INCLUDE})
+  lovage_optimise_as_a_whole(lovage_layer_${name})
   set_property(GLOBAL PROPERTY lovage_layer_${name}_link ${arg_LINK})
 endfunction()
 
@@ -55,6 +56,7 @@ function(lovage_library name)
   target_include_directories(lovage_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include>
                                                    $<INSTALL_INTERFACE:include>)
   target_link_libraries(lovage_${name} PRIVATE ${links} $<BUILD_INTERFACE:lovage_options_link>)
+  lovage_optimise_as_a_whole(lovage_${name})
 endfunction()
 
 # The sanitizer flags alone, for linking libraries.

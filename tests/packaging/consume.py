@@ -4,8 +4,8 @@
 Usage: consume.py find_package|pkg_config|add_subdirectory --build FOLDER --source FOLDER --version X.Y.Z
                   --compiler CXX [--define NAME=VALUE ...]
 
-The first two install the existing build into an empty folder. The third builds Lovage again, statically, with the
-same flags, so that ccache has all of it; the folder is kept for the next time.
+The first two install the existing build into an empty folder. The third builds Lovage again, statically: without
+LOVAGE_IPO, as static libraries are by default. Its folder is kept for the next time.
 """
 
 import argparse
