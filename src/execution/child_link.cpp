@@ -130,10 +130,8 @@ bool ChildLink::handle(const Frame& frame) {
     case FrameType::started: {
       const auto started = read_started(frame.payload);
       Job* const job = started ? running(started->sequence) : nullptr;
-      if (job == nullptr || job->started) return false;
-      job->started = true;
-      job->since = std::chrono::steady_clock::now();
-      events_.on_job_started(*this, *job);
+      if (job == nullptr) return false;
+      hear_of_start(*job);
       return true;
     }
     case FrameType::state: {
@@ -162,6 +160,16 @@ bool ChildLink::handle_outcome(OutcomeFrame frame) {
   frame.outcome.job = job.request.job;
   events_.on_job_outcome(*this, job, std::move(frame.outcome));
   return true;
+}
+
+void ChildLink::look_for_start() {
+  if (!jobs_.empty() && claims_.is_claimed(jobs_.front().sequence)) hear_of_start(jobs_.front());
+}
+
+void ChildLink::hear_of_start(Job& job) {
+  if (std::exchange(job.started, true)) return;
+  job.since = std::chrono::steady_clock::now();
+  events_.on_job_started(*this, job);
 }
 
 // A child works in the order of its requests: whatever it tells is about the oldest.

@@ -22,8 +22,8 @@ class ChildLink {
   struct Job {
     std::uint64_t sequence = 0;
     Request request;
-    bool started = false;
-    Monotonic since{};  // when it started, as far as the worker has heard
+    bool started = false;  // as far as the worker has heard; a claimed job may run already
+    Monotonic since{};     // when it heard so
   };
 
   // None of them may destroy the link.
@@ -56,6 +56,8 @@ class ChildLink {
   [[nodiscard]] std::vector<Request> take_back();
   // Reads what has come.
   void drain();
+  // Whether the oldest request has started is seen in its claim, too, before the child tells it.
+  void look_for_start();
   // Nothing more will be sent: the child ends when it has finished.
   void close_sending();
 
@@ -75,6 +77,7 @@ class ChildLink {
   bool handle(const Frame& frame);
   bool handle_outcome(OutcomeFrame frame);
   Job* running(std::uint64_t sequence) noexcept;
+  void hear_of_start(Job& job);
   void closed(bool sane);
 
   Events& events_;

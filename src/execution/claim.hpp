@@ -23,7 +23,11 @@ class ClaimCounter {
   [[nodiscard]] bool is_open(std::uint64_t sequence) const noexcept {
     return next_.load(std::memory_order_acquire) == sequence;
   }
-  // The worker's side: from the returned number up to (not including) `end`, all jobs are the worker's
+  // The worker's side: whether the child has claimed job `sequence`, which was given to it and not taken back.
+  [[nodiscard]] bool is_claimed(std::uint64_t sequence) const noexcept {
+    return next_.load(std::memory_order_acquire) > sequence;
+  }
+  // From the returned number up to (not including) `end`, all jobs are the worker's
   // again. `end` is the number that the next request will get.
   [[nodiscard]] std::uint64_t take_back(std::uint64_t end) noexcept {
     return next_.exchange(end, std::memory_order_acq_rel);

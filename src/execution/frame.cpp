@@ -71,7 +71,7 @@ template <class Archive, Either<Request> T>
 void fields(Archive& archive, T& request) {
   archive(request.job);
   fields(archive, request.message);
-  archive(request.soft_time_limit, request.time_limit, request.alone);
+  archive(request.soft_time_limit, request.time_limit, request.alone, request.tell_start);
 }
 
 template <class Archive, Either<RetryAsked> T>

@@ -3,7 +3,8 @@
 //   worker -> child   settings (once, first), request
 //   child -> worker   hello (once), started, state, outcome
 //
-// Requests carry a sequence number of their child (see claim.hpp); what comes back names it.
+// Requests carry a sequence number of their child (see claim.hpp); what comes back names it. `started` may come late,
+// together with the outcome (Request::tell_start).
 #pragma once
 
 #include <cstddef>

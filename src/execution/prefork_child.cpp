@@ -125,10 +125,11 @@ class Child final : public StateSink {
     sequence_ = frame->sequence;
     wait_for_permit();
     if (!slot_.claims.claim(sequence_)) return true;  // taken back
-    // Leaves together with the outcome before, so that no outcome is in our hands while a task runs: one
-    // system call a task, and a child that dies takes nothing finished with it.
+    // No outcome is in our hands while a task runs, so that a child that dies takes nothing finished with it: the one
+    // before leaves now, and this start with it. Alone it would wake the worker once more for each task.
+    const bool leaves = frame->request.tell_start || !out_.empty();
     append(StartedFrame{.sequence = sequence_});
-    flush();
+    if (leaves) flush();
     append(trace(settings_.trace, registry_, frame->request, *this));
     ++tasks_run_;
     return true;

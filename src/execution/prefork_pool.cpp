@@ -168,8 +168,8 @@ void PreforkPool::start_child_later(Slot& slot) {
   slot.timer = loop_.after(kRestart.ceiling(slot.failures++), [this, &slot] { start_child(slot); });
 }
 
-// The child is dead. What it wrote before is read first; then only a job that it has told to have started
-// can have run without an outcome.
+// The child is dead. What it wrote before is read first; then only a job that it has claimed, and has not to tell of
+// before it runs, can have run without an outcome.
 void PreforkPool::finish_child(Slot& slot, int wait_status, std::int64_t max_rss_kib) {
   slot.timer.reset();
   const std::unique_ptr<ChildLink> child = std::move(slot.child);
@@ -186,15 +186,16 @@ void PreforkPool::finish_child(Slot& slot, int wait_status, std::int64_t max_rss
   for (const ChildLink::Job& job : child->jobs()) {
     const JobId id = job.request.job;
     const bool doomed = slot.doom && (slot.doom->job == id || slot.doom->kind == Outcome::Kind::not_started);
-    if (!job.started && !doomed) {
+    if (!job.started && job.request.tell_start && !doomed) {
       unstarted.insert(unstarted.begin(), job.request);
       continue;
     }
     limits_.ended(id);
     Outcome outcome = doomed ? Outcome::of(id, slot.doom->kind, "terminated") : Outcome::of(id, Outcome::Kind::lost);
     outcome.death = death;
-    outcome.runtime =
-        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - job.since);
+    if (job.started)
+      outcome.runtime =
+          std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - job.since);
     outcome.pid = child->pid();
     outcome.process_name = child->process_name();
     add_outcome(std::move(outcome));
@@ -288,22 +289,25 @@ void PreforkPool::over_hard_limit(JobId job) {
   if (Slot* const slot = slot_holding(job)) doom(*slot, {job, Outcome::Kind::timed_out}, SIGTERM);
 }
 
-// Requests behind a task that turned out to be long go to whoever is free.
+// Requests behind a task that turned out to be long go to whoever is free, and its start is told.
 void PreforkPool::watch_long_tasks() {
-  const Monotonic now = std::chrono::steady_clock::now();
   bool crowded = false;
   bool busy = false;
+  bool all_told = true;
   for (Slot& slot : slots_) {
     if (!slot.child || slot.child->jobs().empty()) continue;
     busy = true;
+    slot.child->look_for_start();
+    const Monotonic now = std::chrono::steady_clock::now();
     const ChildLink::Job& oldest = slot.child->jobs().front();
     if (oldest.started && now - oldest.since > Appetite::kWindow) {
       appetite_.saw(std::chrono::duration_cast<std::chrono::microseconds>(now - oldest.since));
       if (slot.child->jobs().size() > 1) requeue(slot.child->take_back());
     }
     crowded = crowded || slot.child->jobs().size() > 1;
+    all_told = all_told && (oldest.started || oldest.request.tell_start);
   }
-  if (!crowded && (!busy || appetite_.ahead() == 0)) watch_.reset();
+  if (!crowded && all_told && (!busy || appetite_.ahead() == 0)) watch_.reset();
 }
 
 void PreforkPool::requeue(std::vector<Request> requests) {
@@ -396,6 +400,9 @@ void PreforkPool::dispatch_alone() {
 bool PreforkPool::give(Slot& slot, std::deque<Request>& from) {
   Request request = std::move(from.front());
   from.pop_front();
+  // While tasks are short, watch_long_tasks() sees the start of one that is not.
+  request.tell_start =
+      request.tell_start || request.alone || request.soft_time_limit || request.time_limit || appetite_.ahead() == 0;
   if (slot.child->give(request)) return true;
   Outcome outcome = Outcome::of(request.job, Outcome::Kind::malformed, "too-large");
   outcome.detail = "the message is too large for a child process";

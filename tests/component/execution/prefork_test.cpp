@@ -132,6 +132,28 @@ TEST_F(Prefork, AShortTaskDoesNotWaitBehindALongOne) {
   EXPECT_EQ(harness.outcome_of(slow).kind, Kind::success);
 }
 
+// While tasks are short, a child tells of a start together with the outcome.
+TEST_F(Prefork, TheStartOfALongTaskAmongShortOnesIsKnownWhileItRuns) {
+  PoolHarness& harness = start();
+  for (int i = 0; i < 500; ++i) harness.submit("noop");
+  harness.wait_for_all();
+  ASSERT_GT(harness.pool->appetite(), harness.pool->slots());
+  const Gate gate;
+  const JobId slow = harness.submit("wait", {Value(gate.path())});
+  harness.wait_for_start(slow);
+  gate.open();
+  EXPECT_EQ(harness.outcome_of(slow).kind, Kind::success);
+}
+
+TEST_F(Prefork, ACrashIsNoLessAStartForNotHavingBeenTold) {
+  PoolHarness& harness = start();
+  for (int i = 0; i < 500; ++i) harness.submit("noop");
+  harness.wait_for_all();
+  ASSERT_GT(harness.pool->appetite(), harness.pool->slots());
+  EXPECT_EQ(harness.outcome_of(harness.submit("abort")).kind, Kind::lost);
+  EXPECT_EQ(harness.outcome_of(harness.submit("noop")).kind, Kind::success);
+}
+
 TEST_F(Prefork, AHardLimitKillsTheChildAndNothingElse) {
   PoolHarness& harness = start();
   const Gate gate;

@@ -38,6 +38,7 @@ Request sample_request() {
   request.message.edit().body = std::string("[[1], {}, {}]\0", 14);
   request.soft_time_limit = std::chrono::milliseconds(1500);
   request.alone = true;
+  request.tell_start = true;
   return request;
 }
 
@@ -80,6 +81,7 @@ TEST(Frame, RequestsSurvive) {
   EXPECT_EQ(read->request.message->body, expected.message->body);
   EXPECT_EQ(read->request.soft_time_limit, expected.soft_time_limit);
   EXPECT_TRUE(read->request.alone);
+  EXPECT_TRUE(read->request.tell_start);
 }
 
 TEST(Frame, OutcomesSurviveInPieces) {
