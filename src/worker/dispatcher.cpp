@@ -34,6 +34,7 @@ Dispatcher::Dispatcher(Parts parts, DispatcherOwner& owner)
 void Dispatcher::attach(broker::Consumer& consumer, Settler& settler) {
   detach();
   ++generation_;
+  lost_ = false;
   consumer_ = &consumer;
   settler_ = &settler;
   update_credit();
@@ -135,7 +136,10 @@ void Dispatcher::start(Held& held) {
   consumer_->record_start(held.job.token);
 }
 
+// What still comes for an incarnation that is lost is run by others: in the pool it would wait for the next one's
+// permit to start.
 void Dispatcher::submit(Held& held) {
+  if (lost_) return;
   pass(KillPoint::before_run);
   held.in_pool = true;
   ++in_pool_;
@@ -200,6 +204,7 @@ void Dispatcher::on_disconnected(const Failure& why, std::chrono::milliseconds r
 }
 
 void Dispatcher::on_lost() {
+  lost_ = true;
   pool_.kill_all();
   owner_.on_incarnation_lost();
 }

@@ -141,6 +141,7 @@ class Dispatcher final : public broker::ConsumerEvents, public execution::PoolEv
   std::size_t bytes_waiting_ = 0;
   bool asking_ = false;
   bool draining_ = false;
+  bool lost_ = false;  // the consumer's incarnation; until another one is attached
   bool credit_given_ = false;
 };
 

@@ -255,6 +255,20 @@ TEST_F(DispatcherTest, ForgetsWhatAnIncarnationHeldWhenItIsLost) {
   EXPECT_THAT(next.settled, SizeIs(1));
 }
 
+// A wait of a worker that was stopped is answered together with the news that it is lost.
+TEST_F(DispatcherTest, RunsNothingThatComesOnceItsIncarnationIsLost) {
+  attach();
+  dispatcher.on_lost();
+  deliver(delivery(1));
+  EXPECT_THAT(pool.submitted, SizeIs(0));
+  FakeConsumer next;
+  AtomicSettler next_settler(next);
+  dispatcher.attach(next, next_settler);
+  EXPECT_EQ(next.credits.back().first, 2U);
+  deliver(delivery(2));
+  EXPECT_THAT(pool.submitted, SizeIs(1));
+}
+
 TEST_F(DispatcherTest, LimitsTheBytesThatWait) {
   world.config.worker_prefetch_bytes = 1;
   Dispatcher small({.facts = facts,
