@@ -83,6 +83,7 @@ struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
     making.start(options);
     // Later: events never come from within connect().
     making.timer = loop.after(Duration::zero(), [this] { advance_making(); });
+    if (options.suspect_after.count() > 0) watch_for(options.suspect_after);
   }
 
   void advance_making() {
@@ -94,6 +95,8 @@ struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
 
   void established(DialedRedis dialed) {
     making.stop();
+    beside.stop();
+    watchdog.reset();
     state = State::ready;
     last_heard = std::chrono::steady_clock::now();
     if (options.keepalive.count() > 0) watch_for(options.keepalive);
@@ -272,6 +275,7 @@ struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
 
   void look() {
     watchdog.reset();
+    if (state == State::dialing) return make_beside();
     const auto now = std::chrono::steady_clock::now();
     if (!awaiting) {
       if (options.keepalive.count() == 0) return;
@@ -285,11 +289,13 @@ struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
     if (limit.count() > 0 && silent >= limit) {
       return lose({Errc::unavailable, "no reply for " + std::to_string(limit.count()) + " ms"});
     }
-    if (options.suspect_after.count() > 0 && silent >= options.suspect_after && !beside.dial) {
-      beside.start(options);
-      beside.timer = loop.after(Duration::zero(), [this] { advance_beside(); });
-    }
+    if (options.suspect_after.count() > 0 && silent >= options.suspect_after && !beside.dial) make_beside();
     watch_silence(silent);
+  }
+
+  void make_beside() {
+    beside.start(options);
+    beside.timer = loop.after(Duration::zero(), [this] { advance_beside(); });
   }
 
   // A large request takes its time on its way: then that is open.
@@ -303,8 +309,9 @@ struct RedisAsync::Impl : std::enable_shared_from_this<RedisAsync::Impl> {
   void advance_beside() {
     const auto self = shared_from_this();
     auto dialed = beside.advance(loop, [this] { advance_beside(); });
-    if (!dialed) return beside.stop();  // look() tries again
+    if (!dialed) return beside.stop();  // of a connection that was made, look() tries again
     if (!*dialed) return;
+    if (state == State::dialing) return established(std::move(**dialed));
     beside.made = std::move(*dialed);
     // After what has come on the first connection meanwhile, while this process was stopped or busy.
     beside.timer = loop.after(Duration::zero(), [this] { replace(); });

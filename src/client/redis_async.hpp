@@ -43,7 +43,8 @@ class RedisAsync {
     // Silence: no reply while one is outstanding, and nothing on its way to the server either. Blocking commands
     // (BLMOVE ...) need more of both; 0 turns them off.
     // After so much of it a second connection is made beside this one. Where the server answers there, this one has
-    // been swallowed on its way: the new one takes its place. A server that is slow answers neither.
+    // been swallowed on its way: the new one takes its place. A server that is slow answers neither. Of a connection
+    // that is being made: after so long, once, and the first of both to be there is taken.
     std::chrono::milliseconds suspect_after{2'000};
     // After so much the connection is taken as dead, whatever the server does.
     std::chrono::milliseconds reply_timeout{10'000};

@@ -317,6 +317,23 @@ TEST(RedisAsync, NoticesASwallowedConnectionThatItHasNothingToAsk) {
   EXPECT_EQ(client.lost, 1);
 }
 
+TEST(RedisAsync, MakesAnotherWhereOneIsSwallowedWhileItIsMade) {
+  const RedisServer server;
+  TcpGate gate(server.port());
+  gate.hold(TcpGate::Direction::to_client);
+  auto options = suspicious(server.url_at(gate.port()));
+  options.redis.connect_timeout = 10min;
+  Client client(std::move(options));
+  ASSERT_TRUE(run_until(client.loop, [&] { return gate.passed(TcpGate::Direction::to_server) > 0; }));
+  gate.swallow();
+  gate.pass();
+  ASSERT_TRUE(client.wait_connected());
+  client.ask({"PING"});
+  ASSERT_TRUE(client.wait_outcomes(1));
+  EXPECT_EQ(client.outcomes.front(), "PONG");
+  EXPECT_EQ(client.lost, 0);
+}
+
 TEST(RedisAsync, KeepsTheConnectionToAServerThatIsSlow) {
   RedisServer server;
   Client client(suspicious(server.url()));
