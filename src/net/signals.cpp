@@ -38,8 +38,9 @@ class Signals final : public Registration::State, public std::enable_shared_from
   Signals& operator=(const Signals&) = delete;
 
   void start(Poller& poller, std::initializer_list<int> signals) {
-    int ends[2];
-    if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) throw std::system_error(errno, std::generic_category(), "pipe2");
+    std::array<int, 2> ends{};
+    if (::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0)
+      throw std::system_error(errno, std::generic_category(), "pipe2");
     out_ = Fd(ends[0]);
     in_ = Fd(ends[1]);
     for (const int signal : signals) catch_signal(signal);

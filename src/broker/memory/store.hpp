@@ -170,6 +170,11 @@ class Store {
     bool listening = false;         // its bell rings for what comes
   };
 
+  // Of a survey, under the lock.
+  void add_reserved(std::vector<Found>& found) const;
+  void add_dead(std::vector<Found>& found) const;
+  void add_continuations(std::vector<Found>& found) const;
+
   // Holds the store, and rings the bells of those for whom something came once it has let go.
   class Turn {
    public:

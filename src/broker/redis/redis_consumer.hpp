@@ -127,6 +127,7 @@ class RedisConsumer final : public Consumer {
   void wake_when_due(std::int64_t in_ms);
   void adopt_unknown(UniqueFunction<void()> done);
   void adopt(std::vector<std::string> fields, UniqueFunction<void()> done);
+  std::optional<Delivery> hold_again(const std::string& field, client::RedisReply& message);
   void adopt_continuations();
   void adopted_continuations(std::uint64_t first, const client::RedisReply& reply);
   void compare_count();

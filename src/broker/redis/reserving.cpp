@@ -342,23 +342,10 @@ void RedisConsumer::adopt(std::vector<std::string> fields, UniqueFunction<void()
                         const auto& marks = (*replies)[1].items;
                         std::vector<Delivery> deliveries;
                         for (std::size_t i = 0; i < chunk.size() && i < messages.size(); ++i) {
-                          Reservation reservation;
-                          if (messages[i].is_nil() || !parse_reservation_field(chunk[i], reservation)) continue;
-                          const auto list = std::find_if(lists_.begin(), lists_.end(), [&](const List& known) {
-                            return known.name == reservation.list_name;
-                          });
-                          if (list == lists_.end()) continue;
-                          const auto at = static_cast<std::size_t>(list - lists_.begin());
-                          if (!held_.try_emplace(reservation.token.get(), Held{.list = at}).second) continue;
-                          Delivery delivery;
-                          delivery.token = reservation.token;
-                          delivery.queue = list->queue;
-                          delivery.step = list->step;
-                          delivery.bytes = std::move(messages[i].text);
-                          delivery.is_continuation = delivery.bytes.starts_with(kContinuationMark);
-                          if (delivery.is_continuation) delivery.bytes.erase(0, 1);
-                          if (i < marks.size()) read_marks(marks[i].text, delivery);
-                          deliveries.push_back(std::move(delivery));
+                          auto delivery = hold_again(chunk[i], messages[i]);
+                          if (!delivery) continue;
+                          if (i < marks.size()) read_marks(marks[i].text, *delivery);
+                          deliveries.push_back(std::move(*delivery));
                         }
                         credit_ -= std::min(credit_, deliveries.size());
                         std::sort(deliveries.begin(), deliveries.end(),
@@ -366,6 +353,25 @@ void RedisConsumer::adopt(std::vector<std::string> fields, UniqueFunction<void()
                         if (!deliveries.empty()) events_->on_deliveries(std::move(deliveries));
                         adopt(std::move(rest), std::move(done));
                       });
+}
+
+// nullopt: it is there no more, not from a list of ours, or held already.
+std::optional<Delivery> RedisConsumer::hold_again(const std::string& field, client::RedisReply& message) {
+  Reservation reservation;
+  if (message.is_nil() || !parse_reservation_field(field, reservation)) return std::nullopt;
+  const auto list = std::find_if(lists_.begin(), lists_.end(),
+                                 [&](const List& known) { return known.name == reservation.list_name; });
+  if (list == lists_.end()) return std::nullopt;
+  const auto at = static_cast<std::size_t>(list - lists_.begin());
+  if (!held_.try_emplace(reservation.token.get(), Held{.list = at}).second) return std::nullopt;
+  Delivery delivery;
+  delivery.token = reservation.token;
+  delivery.queue = list->queue;
+  delivery.step = list->step;
+  delivery.bytes = std::move(message.text);
+  delivery.is_continuation = delivery.bytes.starts_with(kContinuationMark);
+  if (delivery.is_continuation) delivery.bytes.erase(0, 1);
+  return delivery;
 }
 
 // What others died with that had work to do after a settlement. Beside the credit: it is little, and comes seldom.

@@ -110,19 +110,27 @@ Result<std::size_t> UnackedSweep::put_back_pages(client::RedisSync& connection, 
   const Deadline enough = Deadline::after(deadline.remaining() / 4);
   std::size_t count = 0;
   for (std::size_t pages = 1;; ++pages) {
-    for (const auto& entry : page) {
-      if (enough.passed()) return count;
-      const auto outcome = put_back(connection, entry, deadline);
-      if (!outcome) return tl::unexpected(outcome.error());
-      if (*outcome == Outcome::put_back) ++count;
-      if (*outcome == Outcome::left) ++passed_over_;
-    }
+    const auto whole = put_back_page(connection, page, enough, deadline, count);
+    if (!whole) return tl::unexpected(whole.error());
+    if (!*whole) return count;
     if (page.size() < kPage) passed_over_ = 0;
     if (page.size() < kPage || pages == kMostPages) return count;
     auto next = overdue(connection, deadline);
     if (!next) return tl::unexpected(next.error());
     page = std::move(*next);
   }
+}
+
+Result<bool> UnackedSweep::put_back_page(client::RedisSync& connection, const std::vector<Entry>& page, Deadline enough,
+                                         Deadline deadline, std::size_t& count) {
+  for (const auto& entry : page) {
+    if (enough.passed()) return false;
+    const auto outcome = put_back(connection, entry, deadline);
+    if (!outcome) return tl::unexpected(outcome.error());
+    if (*outcome == Outcome::put_back) ++count;
+    if (*outcome == Outcome::left) ++passed_over_;
+  }
+  return true;
 }
 
 Result<UnackedSweep::Outcome> UnackedSweep::put_back(client::RedisSync& connection, const Entry& entry,

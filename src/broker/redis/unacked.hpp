@@ -46,6 +46,9 @@ class UnackedSweep {
 
   Result<std::vector<Entry>> overdue(client::RedisSync& connection, Deadline deadline);
   Result<std::size_t> put_back_pages(client::RedisSync& connection, std::vector<Entry> page, Deadline deadline);
+  // Adds to `count`. False: the time was up before its end.
+  Result<bool> put_back_page(client::RedisSync& connection, const std::vector<Entry>& page, Deadline enough,
+                             Deadline deadline, std::size_t& count);
   Result<Outcome> put_back(client::RedisSync& connection, const Entry& entry, Deadline deadline);
   Outcome leave(const Entry& entry, const std::string& why);
 

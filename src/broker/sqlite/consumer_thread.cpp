@@ -114,30 +114,31 @@ void ConsumerThread::turn() {
   Report report;
   done_work_ = 0;
   wakes_others_ = false;
-  const Deadline deadline = Deadline::after(kStoreTimeout);
-  const auto work = [&]() -> Result<void> {
-    if (auto listening = subscribe(); !listening) return listening;
-    auto store = access_->acquire(deadline);
-    if (!store) return tl::unexpected(store.error());
-    if (!std::exchange(at_once_, false) && work_.empty()) {
-      auto any = is_there_work(**store);
-      if (!any) return tl::unexpected(any.error());
-      if (!*any) return {};
-    }
-    auto transaction = (*store)->db().begin(deadline, [this] {
-      take_orders();  // that came while others had their turns: the longer they took, the more this one gets done
-      return work_.empty() ? client::CommitSurvives::process_death : client::CommitSurvives::power_loss;
-    });
-    if (!transaction) return tl::unexpected(transaction.error());
-    if (auto done = transact(**store, report); !done) return done;
-    return transaction->commit(wakes_others_ ? client::CommitWakes::everybody : client::CommitWakes::nobody);
-  };
-  if (auto done = work(); done) {
+  if (auto done = work(report); done) {
     committed(report);
   } else {
     failed(done.error(), report);
   }
   if (!report.empty()) report_(std::move(report));
+}
+
+Result<void> ConsumerThread::work(Report& report) {
+  const Deadline deadline = Deadline::after(kStoreTimeout);
+  if (auto listening = subscribe(); !listening) return listening;
+  auto store = access_->acquire(deadline);
+  if (!store) return tl::unexpected(store.error());
+  if (!std::exchange(at_once_, false) && work_.empty()) {
+    auto any = is_there_work(**store);
+    if (!any) return tl::unexpected(any.error());
+    if (!*any) return {};
+  }
+  auto transaction = (*store)->db().begin(deadline, [this] {
+    take_orders();  // that came while others had their turns: the longer they took, the more this one gets done
+    return work_.empty() ? client::CommitSurvives::process_death : client::CommitSurvives::power_loss;
+  });
+  if (!transaction) return tl::unexpected(transaction.error());
+  if (auto done = transact(**store, report); !done) return done;
+  return transaction->commit(wakes_others_ ? client::CommitWakes::everybody : client::CommitWakes::nobody);
 }
 
 Result<bool> ConsumerThread::is_there_work(Store& store) {

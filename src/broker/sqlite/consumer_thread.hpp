@@ -100,6 +100,7 @@ class ConsumerThread {
   void wait();  // for orders, a commit, something due, or a moment of safety
   void take_orders();
   void turn();  // one transaction, and its report
+  Result<void> work(Report& report);
   Result<bool> is_there_work(Store& store);
   Result<void> transact(Store& store, Report& report);
   Result<void> enter_store(Store& store);

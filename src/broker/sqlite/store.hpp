@@ -171,6 +171,7 @@ class Store {
   Result<bool> route_all(const Settlement& settlement, std::optional<Settlement>& changed, Routed& routed);
   Result<bool> holds(OwnerId owner, Token token);
   Result<bool> fence(OwnerId owner, const Settlement& settlement);
+  Result<void> write_outputs(const Settlement& settlement, const Routed& routed);
   Result<SettleStatus> write_effects(OwnerId owner, const Settlement& settlement, const Routed& routed);
   Result<SettleStatus> write_counts(OwnerId owner, const Settlement& settlement);
   Result<std::int64_t> write_disposal(OwnerId owner, const Settlement& settlement);

@@ -44,7 +44,8 @@ Result<bool> Store::fence(OwnerId owner, const Settlement& settlement) {
   return *disposed > 0;
 }
 
-Result<SettleStatus> Store::write_effects(OwnerId owner, const Settlement& settlement, const Routed& routed) {
+// What the task leaves to others.
+Result<void> Store::write_outputs(const Settlement& settlement, const Routed& routed) {
   for (const auto& start : settlement.chords) {
     if (auto started = start_chord(start); !started) return tl::unexpected(started.error());
   }
@@ -57,6 +58,11 @@ Result<SettleStatus> Store::write_effects(OwnerId owner, const Settlement& settl
   for (const auto& buried : settlement.buried) {
     if (auto done = bury(buried); !done) return tl::unexpected(done.error());
   }
+  return {};
+}
+
+Result<SettleStatus> Store::write_effects(OwnerId owner, const Settlement& settlement, const Routed& routed) {
+  if (auto written = write_outputs(settlement, routed); !written) return tl::unexpected(written.error());
   auto status = settlement.disposal == Disposal::carry_on ? SettleStatus::carries_on : SettleStatus::settled;
   if (settlement.counts) {
     auto counted = write_counts(owner, settlement);
