@@ -46,6 +46,9 @@ def redis_server(folder):
             if time.monotonic() > deadline:
                 raise SystemExit("redis-server did not answer")
             time.sleep(0.02)
+        # Whoever answered was ours only if ours has got the port.
+        if process.poll() is not None:
+            raise SystemExit(f"redis-server could not start at port {port}")
         yield port
     finally:
         process.terminate()

@@ -19,7 +19,7 @@ import time
 
 import redis
 
-from matrix import QUEUES, redis_server, running, version_of
+from matrix import QUEUES, read, redis_server, running, version_of
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 WAIT = 60
@@ -46,7 +46,7 @@ def lines(path):
 
 class Scene:
     def __init__(self, app, python, folder, port, options):
-        self.app, self.python, self.folder = app, python, folder
+        self.app, self.python, self.folder, self.port = app, python, folder, port
         self.store = redis.Redis(host="127.0.0.1", port=port, db=0)
         self.environment = dict(os.environ)
         self.environment.pop("PYTHONPATH", None)
@@ -72,10 +72,15 @@ class Scene:
         return running(name, command + ["-n", f"{name}@%h"], self.environment, self.folder, "ready.")
 
     def celery(self, program):
-        command = [self.python, "-c", "import pyapp\n" + program]
-        done = subprocess.run(
-            command, env=self.environment, cwd=HERE, stdout=subprocess.PIPE, text=True, timeout=WAIT, check=True
-        )
+        command = [self.python, "-u", "-c", "import pyapp\n" + program]
+        try:
+            done = subprocess.run(
+                command, env=self.environment, cwd=HERE, stdout=subprocess.PIPE, text=True, timeout=WAIT, check=True
+            )
+        except subprocess.SubprocessError as error:
+            print(f"--- the client had said\n{error.output}")
+            self.report()
+            raise
         return done.stdout.strip()
 
     def lovage_says(self, options, *arguments):
@@ -84,6 +89,26 @@ class Scene:
             command, env=self.lovage(options), stdout=subprocess.PIPE, text=True, timeout=WAIT, check=True
         )
         return done.stdout.strip()
+
+    def report(self):
+        """Prints what it takes to understand a failure afterwards: the workers' logs, and what the server holds."""
+        for name in sorted(os.listdir(self.folder)):
+            if name.endswith(".log"):
+                print(f"--- {name}\n{read(os.path.join(self.folder, name))[-20_000:]}")
+        reads = {
+            b"string": lambda store, key: store.get(key),
+            b"list": lambda store, key: store.lrange(key, 0, -1),
+            b"set": lambda store, key: store.smembers(key),
+            b"zset": lambda store, key: store.zrange(key, 0, -1, withscores=True),
+            b"hash": lambda store, key: store.hgetall(key),
+        }
+        for db in (0, 1):
+            store = redis.Redis(host="127.0.0.1", port=self.port, db=db)
+            for key in sorted(store.keys()):
+                kind = store.type(key)
+                value = reads[kind](store, key) if kind in reads else kind
+                print(f"--- db {db} {key.decode()} = {repr(value)[:2000]}")
+        print("--- clients", *self.store.client_list(), sep="\n", flush=True)
 
     def sweeps(self):
         """How often a Lovage worker has had its turn at looking after others."""
@@ -164,7 +189,7 @@ def unordered_chords(app, python, folder, port):
 from celery import chord
 for _ in range(10):
     body = pyapp.app.signature("interop.echo")
-    print(sum(chord([pyapp.add.s(i, i) for i in range(20)])(body).get(timeout={WAIT})))
+    print(sum(chord([pyapp.add.s(i, i) for i in range(20)])(body).get(timeout={WAIT // 2})))
 """
     with scene.lovage_worker("cpp"), scene.celery_worker("py"):
         check(scene.celery(chords).split() == ["380"] * 10, "sums of chords whose parts both counted")
