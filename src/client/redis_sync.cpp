@@ -58,28 +58,18 @@ class Connection final : public RedisSync {
   Result<std::optional<RedisReply>> read(Deadline deadline) override {
     if (!open_) return fail(Errc::unavailable, "the connection to " + where_ + " is closed");
     while (true) {
-      auto reply = reader_.next();
-      if (!reply) return broken(reply.error().code, reply.error().message);
-      if (*reply) {
-        if (wants_another_server(**reply)) retired_ = true;
-        return reply;
-      }
+      auto reply = next_reply();
+      if (!reply || *reply) return reply;
       const bool now_or_never = deadline.passed();
       if (std::exchange(drained_, false) && now_or_never) return std::nullopt;
       // What has just been asked for is not there yet.
       if (std::exchange(asked_, false) && !now_or_never && !socket_.has_buffered() &&
           !net::block_on({socket_.fd(), net::Want::readable}, deadline))
         return std::nullopt;
-      const auto transfer = socket_.read_some(buffer_);
-      if (!transfer) return broken(transfer.error().code, transfer.error().message);
-      if (transfer->want != net::Want::nothing) {
-        if (now_or_never || !net::block_on({socket_.fd(), transfer->want}, deadline)) return std::nullopt;
-        continue;
-      }
-      drained_ = transfer->bytes < buffer_.size() && !socket_.has_buffered();
-      if (auto fed = reader_.feed({buffer_.data(), transfer->bytes}); !fed) {
-        return broken(fed.error().code, fed.error().message);
-      }
+      const auto want = take_some();
+      if (!want) return tl::unexpected(want.error());
+      if (*want != net::Want::nothing && (now_or_never || !net::block_on({socket_.fd(), *want}, deadline)))
+        return std::nullopt;
     }
   }
 
@@ -87,6 +77,23 @@ class Connection final : public RedisSync {
   [[nodiscard]] int fd() const noexcept override { return socket_.fd(); }
 
  private:
+  // Of what has been taken from the socket.
+  Result<std::optional<RedisReply>> next_reply() {
+    auto reply = reader_.next();
+    if (!reply) return broken(reply.error().code, reply.error().message);
+    if (*reply && wants_another_server(**reply)) retired_ = true;
+    return reply;
+  }
+  // From the socket, for the reader; or what the socket has to wait for first.
+  Result<net::Want> take_some() {
+    const auto transfer = socket_.read_some(buffer_);
+    if (!transfer) return broken(transfer.error().code, transfer.error().message);
+    if (transfer->want != net::Want::nothing) return transfer->want;
+    drained_ = transfer->bytes < buffer_.size() && !socket_.has_buffered();
+    if (auto fed = reader_.feed({buffer_.data(), transfer->bytes}); !fed)
+      return broken(fed.error().code, fed.error().message);
+    return net::Want::nothing;
+  }
   tl::unexpected<Failure> broken(Errc code, const std::string& why) {
     open_ = false;
     return fail(code, "connection to " + where_ + ": " + why);
