@@ -29,6 +29,7 @@ class LeaseThread {
 
  private:
   void run();
+  [[nodiscard]] Monotonic turn_after(Monotonic last) const;
   bool renew();  // false: lost
   void hold_from(Monotonic asked) const;
   void sweep();
@@ -36,7 +37,7 @@ class LeaseThread {
   const std::unique_ptr<broker::Lease> lease_;
   const std::chrono::milliseconds tick_;  // a third of the lease
   const Events events_;
-  bool failing_ = false;  // lease thread only: the last renewal failed, and was logged
+  unsigned failures_ = 0;  // lease thread only: renewals in a row, the first was logged
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stopping_ = false;  // guarded by mutex_

@@ -1,8 +1,9 @@
-"""Connections are reset, swallowed, cut in the middle, killed by the server, and the server restarts: the worker
-fetches again each time."""
+"""Connections are reset, swallowed, cut in the middle, killed by the server, and the server restarts, also after so long
+that the worker's lease has to be renewed before a task may start: the worker fetches again each time."""
 
 import random
 import signal
+import time
 
 from pains import LONG, Scene, check, run
 from proxy import Proxy
@@ -48,5 +49,22 @@ def fetches_again():
         check(set(starts) == {1}, "a living worker's tasks are not run again")
 
 
+def starts_again_after_an_outage():
+    outages = 5 if LONG else 1
+    lease = 30  # long, that it does not end at the server's return by chance
+    with Scene() as scene:
+        worker = scene.worker("worker", "-c", "1", settings=[f"worker_lease={lease}"])
+        took = []
+        for number in range(outages):
+            scene.server.stop()
+            time.sleep(2 * lease / 3 + 1)  # by then no task may start
+            scene.server.start()
+            scene.send("mark", 1, f"ran{number}")
+            took.append(scene.wait_lines(f"ran{number}", 1, 60))
+        print(f"{outages} outages of {2 * lease / 3 + 1:.0f} s: started again after {max(took):.2f} s at most", flush=True)
+        scene.audit()
+        check(max(took) < AGAIN, f"{took}\n{worker.log()[-5000:]}")
+
+
 if __name__ == "__main__":
-    run(fetches_again)
+    run(fetches_again, starts_again_after_an_outage)
