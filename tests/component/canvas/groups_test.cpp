@@ -66,7 +66,7 @@ TEST_P(GroupFlows, AChordOfAChain) {
 
 TEST_P(GroupFlows, AChordOfAGroup) {
   const std::vector<Signature> members(42, same.si(1337));
-  EXPECT_EQ(group(chord(group(group(members)), identity.s())).delay().join(10s), (Array{repeated(1337, 42)}));
+  EXPECT_EQ(group(chord(group(group(members)), identity.s())).delay().join(10s), (Array{Value(repeated(1337, 42))}));
 }
 
 TEST_P(GroupFlows, AChordOfAChord) {
@@ -80,7 +80,7 @@ TEST_P(GroupFlows, AChordOfAllForms) {
   const auto header = group(same.si(42), chain(members), group(members), chord(members, same.si(1337)));
   Array expected = repeated(42, 44);
   expected.push_back(1337);
-  EXPECT_EQ(group(chord(Signature(header), identity.s())).delay().join(20s), (Array{expected}));
+  EXPECT_EQ(group(chord(Signature(header), identity.s())).delay().join(20s), (Array{Value(expected)}));
 }
 
 TEST_P(GroupFlows, AChordWithAChainAsItsBody) {
